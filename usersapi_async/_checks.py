@@ -1,0 +1,205 @@
+"""Rules for what goes out. Each takes a value and its path and yields faults as ``reason @ path``.
+
+A fault names the type and never the value: values are people's data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Rule: TypeAlias = Callable[[Any, str], Iterable[str]]
+
+_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*\Z")
+_SHORTEST_PASSWORD = 6
+_DEEPEST = 20
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _wrong(expected: str, value: Any, path: str) -> str:
+    return f"invalid type, expected {expected}, got {type(value).__name__} @ {path}"
+
+
+def _instance(kind: type, name: str) -> Rule:
+    def rule(value: Any, path: str) -> Iterator[str]:
+        if not isinstance(value, kind):
+            yield _wrong(name, value, path)
+
+    return rule
+
+
+boolean = _instance(bool, "bool")
+string = _instance(str, "str")
+
+
+def text(value: Any, path: str) -> Iterator[str]:
+    """A string with something in it."""
+    yield from string(value, path)
+    if isinstance(value, str) and not value.strip():
+        yield f"must not be blank @ {path}"
+
+
+def _whole(smallest: int, name: str) -> Rule:
+    def rule(value: Any, path: str) -> Iterator[str]:
+        if not _is_int(value):
+            yield _wrong(name, value, path)
+        elif value < smallest:
+            yield f"must be at least {smallest} @ {path}"
+
+    return rule
+
+
+identifier = _whole(1, "a positive int")
+quantity = _whole(1, "a positive int")
+identifier_or_zero = _whole(0, "an int of 0 or more")
+count = _whole(0, "an int of 0 or more")
+
+
+def optional(inner: Rule) -> Rule:
+    """None passes; anything else goes by `inner`."""
+
+    def rule(value: Any, path: str) -> Iterable[str]:
+        return () if value is None else inner(value, path)
+
+    return rule
+
+
+def reference(ref: type) -> Rule:
+    """An id, or a reference to one that a batch will know."""
+
+    def rule(value: Any, path: str) -> Iterable[str]:
+        return string(value.key, f"{path}.key") if isinstance(value, ref) else identifier(value, path)
+
+    return rule
+
+
+def either_id_or_false(ref: type) -> Rule:
+    """An id, a reference, or False for a person who is new to the organisation."""
+    inner = reference(ref)
+
+    def rule(value: Any, path: str) -> Iterable[str]:
+        return () if value is False else inner(value, path)
+
+    return rule
+
+
+def addresses(value: Any, path: str) -> Iterator[str]:
+    """One address or several, joined by commas."""
+    if not isinstance(value, str):
+        yield _wrong("str", value, path)
+        return
+    for position, address in enumerate(value.split(",")):
+        if not _ADDRESS.match(address.strip()):
+            where = path if "," not in value else f"{path}[{position}]"
+            yield f"not an email address @ {where}"
+
+
+def frozen_copy(value: Any) -> Any:
+    """A deep copy, so that the caller's later changes don't reach a payload already checked."""
+    if isinstance(value, Mapping):
+        return {key: frozen_copy(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(map(frozen_copy, value))
+    return value
+
+
+def _encodable(value: Any, path: str, depth: int = 0) -> Iterator[str]:
+    """Whether JSON can say it: the path leads to the innermost value that it can't."""
+    if depth > _DEEPEST:
+        yield f"nested more than {_DEEPEST} deep @ {path}"
+    elif isinstance(value, str):
+        if not value.isascii() and not _valid_unicode(value):
+            yield f"holds a lone surrogate, which UTF-8 can't encode @ {path}"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield f"must be a finite number @ {path}"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not key:
+                yield f"a key must be a str that is not empty, got {type(key).__name__} @ {path}"
+            else:
+                yield from _encodable(inner, f"{path}.{key}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for position, inner in enumerate(value):
+            yield from _encodable(inner, f"{path}[{position}]", depth + 1)
+    elif value is not None and not isinstance(value, int):
+        yield _wrong("str, int, float, bool, None, a list or a mapping", value, path)
+
+
+def _valid_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def extra(value: Any, path: str) -> Iterator[str]:
+    """Undocumented arguments: any JSON object that leaves ``action`` alone."""
+    if not isinstance(value, Mapping):
+        yield _wrong("a mapping", value, path)
+        return
+    if "action" in value:
+        yield f"can't be overridden; use Custom for another action @ {path}.action"
+    yield from _encodable(value, path)
+
+
+def doc(value: Any, path: str) -> Iterator[str]:
+    """The user data: field to string, number or list of strings, with the documented rules of names."""
+    if not isinstance(value, Mapping):
+        yield _wrong("a mapping", value, path)
+        return
+    yield from _encodable(value, path)
+    password = value.get("password")
+    if isinstance(password, str) and len(password) < _SHORTEST_PASSWORD:
+        yield f"must have {_SHORTEST_PASSWORD} characters or more @ {path}.password"
+    email = value.get("main_email")
+    if email:
+        yield from addresses(email, f"{path}.main_email")
+
+
+def update_doc(value: Any, path: str) -> Iterator[str]:
+    """As `doc`, without the fields of the system."""
+    yield from doc(value, path)
+    if isinstance(value, Mapping):
+        for key in value:
+            if isinstance(key, str) and key.startswith("_"):
+                yield f"a system field can't be updated @ {path}.{key}"
+
+
+def parts(kind: type) -> Rule:
+    """A list, not empty, of `kind`."""
+
+    def rule(value: Any, path: str) -> Iterator[str]:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            yield _wrong(f"a list of {kind.__name__}", value, path)
+            return
+        if not value:
+            yield f"must hold at least one {kind.__name__} @ {path}"
+        for position, item in enumerate(value):
+            if not isinstance(item, kind):
+                yield _wrong(kind.__name__, item, f"{path}[{position}]")
+
+    return rule
+
+
+def names(value: Any, path: str) -> Iterator[str]:
+    """A list of field names."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        yield _wrong("a list of field names", value, path)
+        return
+    for position, name in enumerate(value):
+        yield from text(name, f"{path}[{position}]")
+
+
+def option(value: Any, path: str) -> Iterator[str]:
+    """A switch, or an object of settings."""
+    if isinstance(value, Mapping):
+        yield from _encodable(value, path)
+    elif not isinstance(value, bool):
+        yield _wrong("bool or a mapping", value, path)

@@ -1,0 +1,33 @@
+"""What the platform's documentation leaves open, each answer in one place.
+
+Change a value here if the service turns out to behave otherwise; nothing else has to change.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULT_BASE_URL: Final = "https://www.regpack.com/reg/api2/users/"
+
+SEND_TIMESTAMP: Final = True
+"""An older revision of the documentation demands the header, newer samples leave it out."""
+
+REJECTED_MEANS_NOTHING_DONE: Final = True
+"""``200`` with ``"success": false`` is taken to mean that the action was not carried out."""
+
+PAGE_SIZE: Final = 50
+"""The most users that one page of ``get_user_list`` holds."""
+
+USER_LISTS: Final = ("users",)
+PARENT_LISTS: Final = ("parents", "parent")
+CHILD_LISTS: Final = ("children", "child")
+"""The names under which ``get_user_list`` may send its lists; the documentation names none."""
+
+CART_LISTS: Final = ("product_list", "products", "cart", "_usercart")
+"""The names under which ``add_product`` may send the cart's entries."""
+
+VALUES: Final = ("doc",)
+"""The name under which ``get_info`` sends the values that were asked for."""
+
+NEW_PERSON: Final = False
+"""The ``clogin_id`` of a person who is new to the organisation."""
