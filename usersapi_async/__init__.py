@@ -1,0 +1,189 @@
+"""Asyncio client for the users endpoint of a registration platform, with bulk concurrency.
+
+Names are imported when they are first used, so that importing a part stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .batch import (
+        BatchReport,
+        BatchRunner,
+        Failed,
+        InDoubt,
+        NotAttempted,
+        Outcome,
+        Progress,
+        Succeeded,
+    )
+    from .errors import (
+        ActionRejected,
+        AuthenticationError,
+        CertificateError,
+        ConfigurationError,
+        ConnectError,
+        ConnectionLost,
+        DeadlineExceeded,
+        Delivery,
+        JournalError,
+        MalformedResponse,
+        OutcomeUnknown,
+        PayloadError,
+        PoolTimeout,
+        RateLimited,
+        RequestRejected,
+        RequestTimeout,
+        ResponseError,
+        ServerError,
+        SessionError,
+        SourceError,
+        TransportError,
+        UsersApiError,
+    )
+    from .limiter import Limiter, RateLimit
+    from .listing import UserStream
+    from .payloads import (
+        AddEmail,
+        AddProduct,
+        Create,
+        CreateChild,
+        Custom,
+        Email,
+        GetInfo,
+        GetUserList,
+        Login,
+        Payload,
+        Product,
+        Ref,
+        SetStatus,
+        Update,
+    )
+    from .responses import (
+        AddEmailResponse,
+        AddProductResponse,
+        CartEntry,
+        CreateChildResponse,
+        CreateResponse,
+        GetInfoResponse,
+        ListedUser,
+        LoginResponse,
+        MetaInfo,
+        Response,
+        SetStatusResponse,
+        UpdateResponse,
+        UserInfo,
+        UserListResponse,
+    )
+    from .retry import Kind, RetryPolicy
+    from .session import UsersSession
+    from .settings import Credentials, Timeout
+    from .wire import Verdict, classify
+
+_HOMES = {
+    "batch": "BatchReport BatchRunner Failed InDoubt NotAttempted Outcome Progress Succeeded",
+    "errors": "ActionRejected AuthenticationError CertificateError ConfigurationError ConnectError"
+    " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
+    " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
+    " ServerError SessionError SourceError TransportError UsersApiError",
+    "limiter": "Limiter RateLimit",
+    "listing": "UserStream",
+    "payloads": "AddEmail AddProduct Create CreateChild Custom Email GetInfo GetUserList Login Payload"
+    " Product Ref SetStatus Update",
+    "responses": "AddEmailResponse AddProductResponse CartEntry CreateChildResponse CreateResponse"
+    " GetInfoResponse ListedUser LoginResponse MetaInfo Response SetStatusResponse UpdateResponse"
+    " UserInfo UserListResponse",
+    "retry": "Kind RetryPolicy",
+    "session": "UsersSession",
+    "settings": "Credentials Timeout",
+    "wire": "Verdict classify",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "ActionRejected",
+    "AddEmail",
+    "AddEmailResponse",
+    "AddProduct",
+    "AddProductResponse",
+    "AuthenticationError",
+    "BatchReport",
+    "BatchRunner",
+    "CartEntry",
+    "CertificateError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLost",
+    "Create",
+    "CreateChild",
+    "CreateChildResponse",
+    "CreateResponse",
+    "Credentials",
+    "Custom",
+    "DeadlineExceeded",
+    "Delivery",
+    "Email",
+    "Failed",
+    "GetInfo",
+    "GetInfoResponse",
+    "GetUserList",
+    "InDoubt",
+    "JournalError",
+    "Kind",
+    "Limiter",
+    "ListedUser",
+    "Login",
+    "LoginResponse",
+    "MalformedResponse",
+    "MetaInfo",
+    "NotAttempted",
+    "Outcome",
+    "OutcomeUnknown",
+    "Payload",
+    "PayloadError",
+    "PoolTimeout",
+    "Product",
+    "Progress",
+    "RateLimit",
+    "RateLimited",
+    "Ref",
+    "RequestRejected",
+    "RequestTimeout",
+    "Response",
+    "ResponseError",
+    "RetryPolicy",
+    "ServerError",
+    "SessionError",
+    "SetStatus",
+    "SetStatusResponse",
+    "SourceError",
+    "Succeeded",
+    "Timeout",
+    "TransportError",
+    "Update",
+    "UpdateResponse",
+    "UserInfo",
+    "UserListResponse",
+    "UserStream",
+    "UsersApiError",
+    "UsersSession",
+    "Verdict",
+    "__version__",
+    "classify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,6 +15,7 @@ Rule: TypeAlias = Callable[[Any, str], Iterable[str]]
 _ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*\Z")
 _SHORTEST_PASSWORD = 6
 _DEEPEST = 20
+_LARGEST = 2**63 - 1
 
 
 def _is_int(value: Any) -> bool:
@@ -50,6 +51,8 @@ def _whole(smallest: int, name: str) -> Rule:
             yield _wrong(name, value, path)
         elif value < smallest:
             yield f"must be at least {smallest} @ {path}"
+        elif value > _LARGEST:
+            yield f"must fit into 64 bits @ {path}"
 
     return rule
 
@@ -69,7 +72,7 @@ def optional(inner: Rule) -> Rule:
     return rule
 
 
-def reference(ref: type) -> Rule:
+def reference(ref: type[Any]) -> Rule:
     """An id, or a reference to one that a batch will know."""
 
     def rule(value: Any, path: str) -> Iterable[str]:
@@ -78,7 +81,7 @@ def reference(ref: type) -> Rule:
     return rule
 
 
-def either_id_or_false(ref: type) -> Rule:
+def either_id_or_false(ref: type[Any]) -> Rule:
     """An id, a reference, or False for a person who is new to the organisation."""
     inner = reference(ref)
 
@@ -99,12 +102,17 @@ def addresses(value: Any, path: str) -> Iterator[str]:
             yield f"not an email address @ {where}"
 
 
-def frozen_copy(value: Any) -> Any:
-    """A deep copy, so that the caller's later changes don't reach a payload already checked."""
+def frozen_copy(value: Any, depth: int = 0) -> Any:
+    """A deep copy, so that the caller's later changes don't reach a payload already checked.
+
+    What lies deeper than any rule allows is left as it is: it may contain itself.
+    """
+    if depth > _DEEPEST:
+        return value
     if isinstance(value, Mapping):
-        return {key: frozen_copy(inner) for key, inner in value.items()}
+        return {key: frozen_copy(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return tuple(map(frozen_copy, value))
+        return tuple(frozen_copy(inner, depth + 1) for inner in value)
     return value
 
 
@@ -112,26 +120,37 @@ def _encodable(value: Any, path: str, depth: int = 0) -> Iterator[str]:
     """Whether JSON can say it: the path leads to the innermost value that it can't."""
     if depth > _DEEPEST:
         yield f"nested more than {_DEEPEST} deep @ {path}"
-    elif isinstance(value, str):
-        if not value.isascii() and not _valid_unicode(value):
-            yield f"holds a lone surrogate, which UTF-8 can't encode @ {path}"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield f"must be a finite number @ {path}"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str) or not key:
                 yield f"a key must be a str that is not empty, got {type(key).__name__} @ {path}"
+            elif not _valid_unicode(key):
+                yield f"a key holds a lone surrogate, which UTF-8 can't encode @ {path}"
             else:
                 yield from _encodable(inner, f"{path}.{key}", depth + 1)
     elif isinstance(value, (list, tuple)):
         for position, inner in enumerate(value):
             yield from _encodable(inner, f"{path}[{position}]", depth + 1)
-    elif value is not None and not isinstance(value, int):
+    elif value is not None:
+        yield from _encodable_scalar(value, path)
+
+
+def _encodable_scalar(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if not _valid_unicode(value):
+            yield f"holds a lone surrogate, which UTF-8 can't encode @ {path}"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield f"must be a finite number @ {path}"
+    elif not isinstance(value, int):
         yield _wrong("str, int, float, bool, None, a list or a mapping", value, path)
+    elif abs(value) > _LARGEST:
+        yield f"must fit into 64 bits @ {path}"
 
 
 def _valid_unicode(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -29,5 +29,6 @@ CART_LISTS: Final = ("product_list", "products", "cart", "_usercart")
 VALUES: Final = ("doc",)
 """The name under which ``get_info`` sends the values that were asked for."""
 
-NEW_PERSON: Final = False
-"""The ``clogin_id`` of a person who is new to the organisation."""
+FAMILIES: Final = ("_family", "family")
+"""Where ``get_info`` may put ``parent`` and ``children``: under one of these names, at the top level or
+among the values; else they are looked for at the top level itself."""

@@ -52,7 +52,7 @@ class UsersApiError(Exception):
     """The base of everything that this library raises.
 
     ``action`` is the action's name where the error belongs to one call, ``attempts`` how many requests that
-    call had made by then.
+    call had made by then, ``position`` where to go on when a walk through the list of users broke off.
     """
 
     default_delivery: ClassVar[Delivery] = Delivery.NOT_SENT
@@ -62,6 +62,7 @@ class UsersApiError(Exception):
         self.delivery = self.default_delivery if delivery is None else delivery
         self.action: str | None = None
         self.attempts = 0
+        self.position: int | None = None
 
 
 class ConfigurationError(UsersApiError, ValueError):

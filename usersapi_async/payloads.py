@@ -6,18 +6,20 @@ anything is sent, every one at once, in `PayloadError.faults`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
 
 from . import _checks as check
+from . import responses
 from .errors import PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+ResponseT_co = TypeVar("ResponseT_co", bound=responses.Response, covariant=True)
 Id: TypeAlias = "int | Ref"
-DocValue: TypeAlias = "str | int | float | bool | None | Sequence[str] | Mapping[str, Any]"
+DocValue: TypeAlias = "str | int | float | bool | Sequence[str] | Mapping[str, Any] | None"
 Doc: TypeAlias = "Mapping[str, DocValue]"
 
 
@@ -28,27 +30,37 @@ class Ref:
     key: str
 
 
-def _field(rule: check.Rule, *, default: Any = attrs.NOTHING, shown: bool = True, wire: str = "") -> Any:
-    """An attribute with its rule. Mappings are copied deeply, stay out of ``repr`` and out of the hash."""
-    return attrs.field(
-        default=default,
-        repr=shown,
-        hash=None if shown else False,
-        converter=None if shown else check.frozen_copy,
-        metadata={"rule": rule, "wire": wire},
-    )
+def _by(rule: check.Rule, *, wire: str = "", hidden: bool = False) -> dict[str, Any]:
+    """The metadata of a field: its rule, its place in the request, whether it may hold people's data."""
+    return {"rule": rule, "wire": wire, "hidden": hidden}
+
+
+def _guarded(_cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    """Copies every container deeply, and keeps people's data out of ``repr`` and the hash.
+
+    Done here and not at each field, since a converter at the field would hide its type from editors.
+    """
+    return [
+        field.evolve(
+            converter=check.frozen_copy,
+            repr=not field.metadata["hidden"],
+            hash=not field.metadata["hidden"],
+        )
+        if "rule" in field.metadata
+        else field
+        for field in fields
+    ]
 
 
 def _faults(instance: Any) -> list[str]:
     found: list[str] = []
     for field in attrs.fields(type(instance)):
-        rule = field.metadata.get("rule")
-        if rule is not None:
-            found.extend(rule(getattr(instance, field.name), f"$.{field.metadata['wire'] or field.name}"))
+        path = field.metadata["wire"] or field.name
+        found.extend(field.metadata["rule"](getattr(instance, field.name), f"$.{path}"))
     return found
 
 
-class _Checked:
+class Checked:
     """Collects every fault after construction; attrs' own validators would stop at the first."""
 
     __slots__ = ()
@@ -59,79 +71,89 @@ class _Checked:
             raise PayloadError(faults)
 
 
-@attrs.frozen(kw_only=True)
-class Payload(_Checked):
-    """What every action can carry.
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Payload(Checked, Generic[ResponseT_co]):
+    """What every action can carry; the type argument is the response that it gets.
 
     ``group_id`` falls back to the session's. ``submit_forms`` and ``disable_email_sending`` are left out
     when None; the server's defaults are true and false. ``extra`` is the way out for arguments that the
-    documentation does not name: it is merged into the top level of the request and may override anything
-    but ``action``.
+    documentation does not name: it is merged into the top level of the request (its ``doc``, into the
+    ``doc``) and may override anything but ``action``.
     """
 
     action: ClassVar[str]
+    response: ClassVar[type[responses.Response]] = responses.Response
+    sends_doc: ClassVar[bool] = True
 
-    group_id: int | None = _field(check.optional(check.identifier), default=None)
-    submit_forms: bool | None = _field(check.optional(check.boolean), default=None)
-    disable_email_sending: bool | None = _field(check.optional(check.boolean), default=None)
-    extra: Mapping[str, Any] = _field(check.extra, default=attrs.Factory(dict), shown=False)
+    group_id: int | None = attrs.field(default=None, metadata=_by(check.optional(check.identifier)))
+    submit_forms: bool | None = attrs.field(default=None, metadata=_by(check.optional(check.boolean)))
+    disable_email_sending: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean))
+    )
+    extra: Mapping[str, Any] = attrs.field(factory=dict, metadata=_by(check.extra, hidden=True))
 
 
-@attrs.frozen(kw_only=True)
-class Create(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Create(Payload[responses.CreateResponse]):
     """Registers a parent or an individual. ``clogin_id`` connects a person known from another project."""
 
     action: ClassVar[str] = "create"
-    clogin_id: Id | Literal[False] | None = _field(
-        check.optional(check.either_id_or_false(Ref)), default=None
+    response: ClassVar[type[responses.Response]] = responses.CreateResponse
+    clogin_id: Id | Literal[False] | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.either_id_or_false(Ref)))
     )
-    doc: Doc = _field(check.doc, default=attrs.Factory(dict), shown=False)
+    doc: Doc = attrs.field(factory=dict, metadata=_by(check.doc, hidden=True))
 
 
-@attrs.frozen(kw_only=True)
-class CreateChild(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class CreateChild(Payload[responses.CreateChildResponse]):
     """Registers a child of the parent whose ``clogin_id`` is ``connected_to``."""
 
     action: ClassVar[str] = "create_child"
-    connected_to: Id = _field(check.reference(Ref))
-    clogin_id: Id | Literal[False] | None = _field(
-        check.optional(check.either_id_or_false(Ref)), default=None
+    response: ClassVar[type[responses.Response]] = responses.CreateChildResponse
+    connected_to: Id = attrs.field(metadata=_by(check.reference(Ref)))
+    clogin_id: Id | Literal[False] | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.either_id_or_false(Ref)))
     )
-    doc: Doc = _field(check.doc, default=attrs.Factory(dict), shown=False)
+    doc: Doc = attrs.field(factory=dict, metadata=_by(check.doc, hidden=True))
 
 
-@attrs.frozen(kw_only=True)
-class Login(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Login(Payload[responses.LoginResponse]):
     """Asks for one login into the front end of the project; the token expires once it is used."""
 
     action: ClassVar[str] = "login"
-    clogin_id: Id = _field(check.reference(Ref))
+    response: ClassVar[type[responses.Response]] = responses.LoginResponse
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
 
 
-@attrs.frozen(kw_only=True)
-class Update(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Update(Payload[responses.UpdateResponse]):
     """Sets fields of a user. Fields that begin with ``_`` belong to the system and can't be set."""
 
     action: ClassVar[str] = "update"
-    clogin_id: Id = _field(check.reference(Ref))
-    doc: Doc = _field(check.update_doc, shown=False)
-    connected_to: Id | None = _field(check.optional(check.reference(Ref)), default=None)
+    response: ClassVar[type[responses.Response]] = responses.UpdateResponse
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
+    doc: Doc = attrs.field(metadata=_by(check.update_doc, hidden=True))
+    connected_to: Id | None = attrs.field(default=None, metadata=_by(check.optional(check.reference(Ref))))
 
 
-@attrs.frozen(kw_only=True)
-class Product(_Checked):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Product(Checked):
     """One line of an order. A private product has no ``p_id`` and is named by ``name``.
 
     ``recurring_start_date`` is written mm-dd-yyyy unless ``date_structure`` names another format.
     """
 
-    p_id: int | None = _field(check.optional(check.identifier), default=None)
-    name: str | None = _field(check.optional(check.text), default=None)
-    q: int = _field(check.quantity, default=1)
-    product_remark: str | None = _field(check.optional(check.string), default=None)
-    recurring_start_date: str | None = _field(check.optional(check.text), default=None)
-    date_structure: str | None = _field(check.optional(check.text), default=None)
-    extra: Mapping[str, Any] = _field(check.extra, default=attrs.Factory(dict), shown=False)
+    p_id: int | None = attrs.field(default=None, metadata=_by(check.optional(check.identifier)))
+    name: str | None = attrs.field(default=None, metadata=_by(check.optional(check.text)))
+    q: int = attrs.field(default=1, metadata=_by(check.quantity))
+    product_remark: str | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.string), hidden=True)
+    )
+    recurring_start_date: str | None = attrs.field(default=None, metadata=_by(check.optional(check.text)))
+    date_structure: str | None = attrs.field(default=None, metadata=_by(check.optional(check.text)))
+    extra: Mapping[str, Any] = attrs.field(factory=dict, metadata=_by(check.extra, hidden=True))
 
     def __attrs_post_init__(self) -> None:
         faults = _faults(self)
@@ -141,103 +163,131 @@ class Product(_Checked):
             raise PayloadError(faults)
 
 
-@attrs.frozen(kw_only=True)
-class AddProduct(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class AddProduct(Payload[responses.AddProductResponse]):
     """Puts products into a user's cart."""
 
     action: ClassVar[str] = "add_product"
-    clogin_id: Id = _field(check.reference(Ref))
-    products: Sequence[Product] = _field(check.parts(Product), shown=False, wire="product_list")
+    response: ClassVar[type[responses.Response]] = responses.AddProductResponse
+    sends_doc: ClassVar[bool] = False
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
+    products: Sequence[Product] = attrs.field(
+        metadata=_by(check.parts(Product), wire="product_list", hidden=True)
+    )
 
 
-@attrs.frozen(kw_only=True)
-class Email(_Checked):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Email(Checked):
     """A mail to record in a user's history; nothing is sent. Addresses may be several, joined by commas."""
 
-    sender: str = _field(check.addresses, shown=False, wire="from")
-    to: str = _field(check.addresses, shown=False)
-    subject: str = _field(check.text, shown=False)
-    body: str = _field(check.text, shown=False)
-    cc: str | None = _field(check.optional(check.addresses), default=None, shown=False)
-    bcc: str | None = _field(check.optional(check.addresses), default=None, shown=False)
-    admin_id: int | None = _field(check.optional(check.identifier), default=None)
+    sender: str = attrs.field(metadata=_by(check.addresses, wire="from", hidden=True))
+    to: str = attrs.field(metadata=_by(check.addresses, hidden=True))
+    subject: str = attrs.field(metadata=_by(check.text, hidden=True))
+    body: str = attrs.field(metadata=_by(check.text, hidden=True))
+    cc: str | None = attrs.field(default=None, metadata=_by(check.optional(check.addresses), hidden=True))
+    bcc: str | None = attrs.field(default=None, metadata=_by(check.optional(check.addresses), hidden=True))
+    admin_id: int | None = attrs.field(default=None, metadata=_by(check.optional(check.identifier)))
 
 
-@attrs.frozen(kw_only=True)
-class AddEmail(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class AddEmail(Payload[responses.AddEmailResponse]):
     """Records mails in a user's history."""
 
     action: ClassVar[str] = "add_email"
-    clogin_id: Id = _field(check.reference(Ref))
-    emails: Sequence[Email] = _field(check.parts(Email), shown=False, wire="doc.email_list")
+    response: ClassVar[type[responses.Response]] = responses.AddEmailResponse
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
+    emails: Sequence[Email] = attrs.field(
+        metadata=_by(check.parts(Email), wire="doc.email_list", hidden=True)
+    )
 
 
 Option: TypeAlias = "bool | Mapping[str, Any]"
 
 
-@attrs.frozen(kw_only=True)
-class _Selection(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class _Selection(Payload[ResponseT_co]):
     """What to read of a user; each option is True, or an object of the service's own settings."""
 
-    fields: Sequence[str] = _field(check.names, default=(), wire="doc")
-    all_fields: Option | None = _field(check.optional(check.option), default=None, wire="doc._allfields")
-    family: Option | None = _field(check.optional(check.option), default=None, wire="doc._family")
-    user_products: Option | None = _field(
-        check.optional(check.option), default=None, wire="doc._userproducts"
+    fields: Sequence[str] = attrs.field(default=(), metadata=_by(check.names, wire="doc"))
+    all_fields: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._allfields", hidden=True)
     )
-    user_forms: Option | None = _field(check.optional(check.option), default=None, wire="doc._userforms")
-    user_cart: Option | None = _field(check.optional(check.option), default=None, wire="doc._usercart")
-    user_payments: Option | None = _field(
-        check.optional(check.option), default=None, wire="doc._userpayments"
+    family: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._family", hidden=True)
     )
-    utm: Option | None = _field(check.optional(check.option), default=None, wire="doc._utm")
+    user_products: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._userproducts", hidden=True)
+    )
+    user_forms: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._userforms", hidden=True)
+    )
+    user_cart: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._usercart", hidden=True)
+    )
+    user_payments: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._userpayments", hidden=True)
+    )
+    utm: Option | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.option), wire="doc._utm", hidden=True)
+    )
 
 
-@attrs.frozen(kw_only=True)
-class GetInfo(_Selection):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class GetInfo(_Selection[responses.GetInfoResponse]):
     """Reads one user. Asked for nothing, the service sends metadata alone or all fields."""
 
     action: ClassVar[str] = "get_info"
-    clogin_id: Id = _field(check.reference(Ref))
+    response: ClassVar[type[responses.Response]] = responses.GetInfoResponse
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
 
 
-@attrs.frozen(kw_only=True)
-class SetStatus(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class SetStatus(Payload[responses.SetStatusResponse]):
     """Gives a user a status; 0 takes it away."""
 
     action: ClassVar[str] = "set_status"
-    clogin_id: Id = _field(check.reference(Ref))
-    status_id: int = _field(check.identifier_or_zero)
+    response: ClassVar[type[responses.Response]] = responses.SetStatusResponse
+    clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
+    status_id: int = attrs.field(metadata=_by(check.identifier_or_zero))
 
 
-@attrs.frozen(kw_only=True)
-class GetUserList(_Selection):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class GetUserList(_Selection[responses.UserListResponse]):
     """Reads one page of at most 50 users, from ``starting_position`` on (the first is 0)."""
 
     action: ClassVar[str] = "get_user_list"
-    with_excluded: bool | None = _field(check.optional(check.boolean), default=None, wire="doc.with_excluded")
-    only_excluded: bool | None = _field(check.optional(check.boolean), default=None, wire="doc.only_excluded")
-    only_parents: bool | None = _field(check.optional(check.boolean), default=None, wire="doc.only_parents")
-    only_children: bool | None = _field(check.optional(check.boolean), default=None, wire="doc.only_children")
-    return_families: bool | None = _field(
-        check.optional(check.boolean), default=None, wire="doc.return_families"
+    response: ClassVar[type[responses.Response]] = responses.UserListResponse
+    with_excluded: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean), wire="doc.with_excluded")
     )
-    starting_position: int | None = _field(
-        check.optional(check.count), default=None, wire="doc.starting_position"
+    only_excluded: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean), wire="doc.only_excluded")
+    )
+    only_parents: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean), wire="doc.only_parents")
+    )
+    only_children: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean), wire="doc.only_children")
+    )
+    return_families: bool | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.boolean), wire="doc.return_families")
+    )
+    starting_position: int | None = attrs.field(
+        default=None, metadata=_by(check.optional(check.count), wire="doc.starting_position")
     )
 
 
-@attrs.frozen(kw_only=True)
-class Custom(Payload):
+@attrs.frozen(kw_only=True, field_transformer=_guarded)
+class Custom(Payload[responses.Response]):
     """An action that the documentation does not name; its arguments go into ``extra``.
 
     It counts as one that must not be repeated unless ``repeatable`` says that a second run changes nothing.
     """
 
-    action: str = _field(check.text)  # type: ignore[misc]
-    repeatable: bool = _field(check.boolean, default=False)
+    # The one payload whose action is told and not known.
+    action: str = attrs.field(metadata=_by(check.text))  # type: ignore[misc]
+    sends_doc: ClassVar[bool] = False
+    repeatable: bool = attrs.field(default=False, metadata=_by(check.boolean))
 
 
-AnyPayload: TypeAlias = (
-    Create | CreateChild | Login | Update | AddProduct | AddEmail | GetInfo | SetStatus | GetUserList | Custom
-)
+AnyPayload: TypeAlias = "Payload[Any]"

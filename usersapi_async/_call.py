@@ -1,0 +1,125 @@
+"""One operation on its way: what is sent, and what is known of it by now. No I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from . import payloads, wire
+from .errors import DeadlineExceeded, Delivery, MalformedResponse, OutcomeUnknown, UsersApiError
+from .responses import CreateResponse, Response
+from .retry import Decision, Kind, RetryPolicy, decide, kind_of
+from .transport import Watch
+
+if TYPE_CHECKING:
+    import random
+
+_REMEMBERED_IDS = 65_536
+
+
+@attrs.define(eq=False)
+class Call:
+    """The state of one operation from its first attempt to its end."""
+
+    payload: payloads.AnyPayload
+    sent: Mapping[str, Any] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    kind: Kind
+    attempts: int = 0
+    fresh: bool = False
+    error: UsersApiError | None = None
+    watch: Watch | None = attrs.field(default=None, repr=False)
+    doubt: bool = False
+    """True once an attempt ended without an answer that tells what it did."""
+
+    @classmethod
+    def of(cls, payload: payloads.AnyPayload, group_id: int | None, policy: RetryPolicy) -> Call:
+        """Prepares a call; encodes it once. Raises `PayloadError`."""
+        sent = wire.content(payload, group_id)
+        return cls(payload, sent, wire.encode(sent), kind_of(payload, sent, policy))
+
+    @property
+    def delivery(self) -> Delivery:
+        """How far the operation came, over all its attempts, one under way or broken off included."""
+        under_way = self.watch is not None and self.watch.delivery is Delivery.UNKNOWN
+        if self.doubt or under_way:
+            return Delivery.UNKNOWN
+        return Delivery.NOT_SENT if self.error is None else self.error.delivery
+
+    def begin_attempt(self) -> Watch:
+        """Counts an attempt and gives the record that the transport keeps of it."""
+        self.attempts += 1
+        self.watch = Watch(self.body)
+        return self.watch
+
+    def end_attempt(self, error: UsersApiError | None) -> None:
+        """Notes how the attempt ended: with an answer, or with `error`."""
+        self.watch = None
+        self.error = error
+        if error is not None:
+            self.doubt = self.doubt or error.delivery is Delivery.UNKNOWN
+            self.fresh = error.delivery is Delivery.UNKNOWN
+
+    def decide(self, error: UsersApiError, policy: RetryPolicy) -> Decision:
+        """What follows from the last attempt, which ended with `error`."""
+        return decide(error, self.kind, self.attempts, policy)
+
+    def final(self, error: UsersApiError) -> UsersApiError:
+        """The error that the caller gets: `error`, or `OutcomeUnknown` if the action must not be repeated."""
+        error.action = self.payload.action
+        error.attempts = self.attempts
+        if self.doubt or error.delivery is Delivery.UNKNOWN:
+            error.delivery = Delivery.UNKNOWN
+            if self.kind is Kind.NOT_REPEATABLE:
+                return self._unknown(error)
+        return error
+
+    def _unknown(self, cause: UsersApiError) -> OutcomeUnknown:
+        error = OutcomeUnknown(
+            f"{self.payload.action}: whether it was carried out is not known ({type(cause).__name__}); "
+            "look for it before you send it again",
+            cause=cause,
+        )
+        error.action, error.attempts = cause.action, cause.attempts
+        return error
+
+    def out_of_time(self) -> UsersApiError:
+        """The error of a call whose whole time has passed."""
+        late = DeadlineExceeded(
+            f"{self.payload.action}: the whole call took too long", delivery=self.delivery
+        )
+        return self.final(late)
+
+
+class GivenIds:
+    """The ids that this session was given for new people, the latest of them.
+
+    A second person with the same id can't be: such an answer belongs to another request.
+    """
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[int, None] = OrderedDict()
+
+    def check(self, call: Call, response: Response) -> MalformedResponse | None:
+        """Remembers the id of a new person, or says why it can't be new."""
+        if not isinstance(response, CreateResponse) or call.sent.get("clogin_id"):
+            return None
+        clogin_id = response.clogin_id
+        if clogin_id in self._ids:
+            return MalformedResponse(
+                f"{call.payload.action}: the answer names an id that was given to somebody else before",
+                status=200,
+            )
+        self._ids[clogin_id] = None
+        if len(self._ids) > _REMEMBERED_IDS:
+            self._ids.popitem(last=False)
+        return None
+
+
+def wait_before_retry(call: Call, policy: RetryPolicy, rng: random.Random) -> float:
+    """Full jitter, and at least what the server named."""
+    named = getattr(call.error, "retry_after", None) or 0.0
+    return max(named, policy.backoff(call.attempts, rng))

@@ -1,0 +1,207 @@
+"""How fast and how much at once: a rate, a limit of concurrency, and pauses that the server imposed.
+
+An attempt first takes a *slot* (concurrency), then a *turn* (rate and pauses), each first come, first served.
+A cancelled waiter leaves its place to the next. Time comes from an injected clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+import attrs
+
+from . import _arguments
+from ._concurrency import Adaptive, Controller, Fixed
+
+Concurrency: TypeAlias = "int | Literal['auto']"
+
+
+class Handle(Protocol):
+    """A timer that can be called off."""
+
+    def cancel(self) -> None:
+        """Calls it off."""
+
+
+class Clock(Protocol):
+    """Monotonic seconds, and a timer on them."""
+
+    def now(self) -> float:
+        """The time in seconds; only differences mean something."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        """Calls `callback` once `when` has come."""
+
+
+class LoopClock:
+    """The running event loop's clock."""
+
+    def now(self) -> float:
+        """The loop's time."""
+        return asyncio.get_running_loop().time()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        """A timer of the loop."""
+        return asyncio.get_running_loop().call_at(when, callback)
+
+
+@attrs.frozen
+class RateLimit:
+    """At most ``count`` requests in ``per`` seconds, handed out evenly: one every ``per / count`` seconds."""
+
+    count: float
+    per: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("count", self.count), ("per", self.per)):
+            _arguments.positive(name, value)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two turns."""
+        return self.per / self.count
+
+
+class _Queue:
+    """Waiters in the order of their coming; those that gave up are passed over."""
+
+    def __init__(self) -> None:
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def join(self) -> asyncio.Future[None]:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def release_one(self) -> bool:
+        """Lets the first go; False when nobody waits."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return True
+        return False
+
+
+class Limiter:
+    """One pace, for one session or for several of the same account.
+
+    ``rate`` is a bound that you know; ``concurrency`` the most requests at once, or ``"auto"`` to find it.
+    A limiter belongs to the event loop in which it is first used.
+    """
+
+    def __init__(
+        self, rate: RateLimit | None = None, concurrency: Concurrency = "auto", *, clock: Clock | None = None
+    ) -> None:
+        self._rate = None if rate is None else _arguments.instance("rate", rate, RateLimit)
+        self._clock = clock or LoopClock()
+        self._controller: Controller = (
+            Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
+        )
+        self._in_flight = 0
+        self._slots = _Queue()
+        self._turns = _Queue()
+        self._next_turn = -math.inf
+        self._resume_at = -math.inf
+        self._timer: Handle | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight at once, for now."""
+        return self._controller.limit
+
+    @property
+    def in_flight(self) -> int:
+        """How many slots are taken."""
+        return self._in_flight
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds until the server's pause is over, 0 when there is none."""
+        return max(0.0, self._resume_at - self._clock.now())
+
+    async def acquire_slot(self) -> None:
+        """Waits for a slot; `release_slot` gives it back."""
+        if self._in_flight < self.limit and not self._slots:
+            self._in_flight += 1
+            return
+        waiter = self._slots.join()
+        self._fill_slots()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release_slot()
+            raise
+
+    def release_slot(self) -> None:
+        """Gives a slot back."""
+        self._in_flight -= 1
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        while self._in_flight < self.limit and self._slots.release_one():
+            self._in_flight += 1
+
+    async def take_turn(self) -> None:
+        """Waits until the rate and the server's pauses let one more request go."""
+        if not self._turns and self._ready_at() <= self._clock.now():
+            self._take()
+            return
+        waiter = self._turns.join()
+        self._arm()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._give_back()
+            raise
+
+    def pause(self, seconds: float) -> None:
+        """Nobody gets a turn for so long; a longer pause in force stays."""
+        self._resume_at = max(self._resume_at, self._clock.now() + seconds)
+
+    def observe(self, began: float, latency: float, *, refused: bool) -> None:
+        """Tells how an attempt went: when it began and how long it took, both by this limiter's clock."""
+        self._controller.observe(began, began + latency, refused=refused, in_flight=self._in_flight)
+        self._fill_slots()
+
+    def now(self) -> float:
+        """The limiter's clock, for `observe`."""
+        return self._clock.now()
+
+    def _ready_at(self) -> float:
+        return max(self._resume_at, self._next_turn)
+
+    def _take(self) -> None:
+        if self._rate is not None:
+            # A turn taken late doesn't push those behind it back, by one interval at the most.
+            earliest = self._clock.now() - self._rate.interval
+            self._next_turn = max(self._next_turn, earliest) + self._rate.interval
+
+    def _give_back(self) -> None:
+        if self._rate is not None:
+            self._next_turn -= self._rate.interval
+        self._grant()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.call_at(self._ready_at(), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._turns and self._ready_at() <= self._clock.now():
+            if self._turns.release_one():
+                self._take()
+        if self._turns:
+            self._arm()

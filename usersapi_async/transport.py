@@ -1,0 +1,246 @@
+"""One attempt over aiohttp, and the proof of how far it came. The only file that knows aiohttp's client.
+
+`Delivery.NOT_SENT` needs positive proof, and there are three: the attempt ended while a connection was waited
+for or made; or the connection was found closing when the body was to be written, before which aiohttp only
+buffers the request's head. Neither an exception's type nor a tracing signal can tell, so the request's body
+itself keeps the record: the connector marks it, and its own write does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import math
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import aiohttp
+import attrs
+from aiohttp.payload import BytesPayload
+from yarl import URL
+
+from . import _arguments
+from .assumptions import SEND_TIMESTAMP
+from .errors import (
+    CertificateError,
+    ConnectError,
+    ConnectionLost,
+    Delivery,
+    MalformedResponse,
+    PoolTimeout,
+    RequestTimeout,
+    UsersApiError,
+)
+from .wire import Answer
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+    from .settings import Credentials, Timeout
+
+_LARGEST_HEAD = 16_384
+_CHUNK = 65_536
+
+
+class Phase(enum.Enum):
+    """Where an attempt is."""
+
+    BEGUN = enum.auto()
+    QUEUED = enum.auto()
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+    CLOSED_BEFORE_BODY = enum.auto()
+    WRITING = enum.auto()
+
+
+_NOTHING_SENT = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CLOSED_BEFORE_BODY})
+
+
+class Watch(BytesPayload):
+    """A request's body that keeps the record of its attempt; also after a cancellation."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body, content_type="application/json")
+        self.phase = Phase.BEGUN
+
+    @property
+    def delivery(self) -> Delivery:
+        """NOT_SENT where it is proven, else UNKNOWN."""
+        return Delivery.NOT_SENT if self.phase in _NOTHING_SENT else Delivery.UNKNOWN
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Notes, at the last moment before it, whether the body can still reach the connection."""
+        transport: asyncio.Transport | None = getattr(writer, "transport", None)
+        closed = transport is not None and transport.is_closing()
+        self.phase = Phase.CLOSED_BEFORE_BODY if closed else Phase.WRITING
+        await super().write_with_length(writer, content_length)
+
+
+def _note(request: ClientRequest, phase: Phase) -> None:
+    if isinstance(request.body, Watch):
+        request.body.phase = phase
+
+
+class _WatchedConnector(aiohttp.TCPConnector):
+    """A pool that notes on each body whether a connection is still waited for, being made, or handed out."""
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        _note(req, Phase.QUEUED)
+        connection = await super().connect(req, traces, timeout)
+        _note(req, Phase.CONNECTED)
+        return connection
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        _note(req, Phase.CONNECTING)
+        return await super()._create_connection(req, traces, timeout)
+
+
+@attrs.frozen(kw_only=True)
+class PoolSettings:
+    """How connections are made. Raises `ConfigurationError`."""
+
+    url: str
+    connections: int
+    keepalive: float
+    max_response_bytes: int
+    ssl_context: ssl.SSLContext | None
+    trust_env: bool
+    user_agent: str
+
+    def __attrs_post_init__(self) -> None:
+        for name, smallest in (("connections", 1), ("keepalive", 0), ("max_response_bytes", 1)):
+            _arguments.number(name, getattr(self, name), smallest)
+        if self.ssl_context is not None:
+            _arguments.instance("ssl_context", self.ssl_context, ssl.SSLContext)
+
+
+class _Received:
+    """The parts of a body; a class of its own so that a traceback with local variables shows none of it."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.size += len(part)
+
+    def whole(self) -> bytes:
+        return b"".join(self._parts)
+
+
+class Transport:
+    """The pool, and attempts over it. Created and closed in the event loop that uses it.
+
+    A second pool that keeps no connection serves attempts that must have a fresh one: after a reset, what
+    else idles in the pool is likely dead too.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._url = URL(settings.url)
+        self._settings = settings
+        verify: ssl.SSLContext | bool = True if settings.ssl_context is None else settings.ssl_context
+        self._pool = self._client(
+            _WatchedConnector(ssl=verify, limit=settings.connections, keepalive_timeout=settings.keepalive)
+        )
+        self._fresh = self._client(
+            _WatchedConnector(ssl=verify, limit=settings.connections, force_close=True)
+        )
+
+    def _client(self, connector: _WatchedConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "User-Agent": self._settings.user_agent},
+            trust_env=self._settings.trust_env,
+        )
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._pool.close()
+        await self._fresh.close()
+
+    async def attempt(
+        self, watch: Watch, credentials: Credentials, timestamp: int, timeout: Timeout, *, fresh: bool = False
+    ) -> Answer | UsersApiError:
+        """Sends the body that `watch` holds once; `timestamp` is Unix time in whole seconds.
+
+        Failures are returned, to be raised from a frame that holds no secret.
+        """
+        client = self._fresh if fresh else self._pool
+        answer: Answer | None = None
+        try:
+            async with (
+                asyncio.timeout(timeout.attempt),
+                client.post(
+                    self._url,
+                    data=watch,
+                    headers=_headers(credentials, timestamp),
+                    allow_redirects=False,
+                    # aiohttp would round timeouts of 5 s and more up to whole seconds.
+                    timeout=aiohttp.ClientTimeout(connect=timeout.connect, ceil_threshold=math.inf),
+                    max_line_size=_LARGEST_HEAD,
+                    max_field_size=_LARGEST_HEAD,
+                ) as response,
+            ):
+                answer = Answer(response.status, _lowered(response.headers), flaw="cut short")
+                answer = await self._read(response, answer)
+        except Exception as error:  # noqa: BLE001 (what aiohttp can raise is not closed; cancellation passes)
+            return _translated(error, watch, answer)
+        return answer
+
+    async def _read(self, response: aiohttp.ClientResponse, head: Answer) -> Answer:
+        received = _Received()
+        async for part in response.content.iter_chunked(_CHUNK):
+            received.add(part)
+            if received.size > self._settings.max_response_bytes:
+                response.close()
+                return attrs.evolve(head, flaw="too large")
+        return attrs.evolve(head, body=received.whole(), flaw=None)
+
+
+def _headers(credentials: Credentials, timestamp: int) -> dict[str, str]:
+    headers = {
+        "Api-id": str(credentials.api_id),
+        "Api-user": credentials.api_user,
+        "Api-token": credentials.api_token,
+    }
+    if SEND_TIMESTAMP:
+        headers["Timestamp"] = str(timestamp)
+    return headers
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _translated(error: Exception, watch: Watch, answer: Answer | None) -> Answer | UsersApiError:
+    """The library's error for one of aiohttp's, with nothing of it but its kind and errno."""
+    if answer is not None and not (isinstance(error, TimeoutError) and answer.status < 300):
+        # The status has come. An error status speaks for itself; a success that broke off is malformed.
+        return answer
+    kind = type(error).__name__
+    errno = error.errno if isinstance(error, OSError) else None
+    delivery = watch.delivery
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.CertificateError)):
+        return CertificateError("the server's certificate was not accepted", errno=errno)
+    if isinstance(error, TimeoutError):
+        if watch.phase is Phase.QUEUED:
+            return PoolTimeout("no connection became free in time")
+        if watch.phase is Phase.CONNECTING:
+            return ConnectError("no connection was made in time")
+        return RequestTimeout("no complete answer in time", delivery=delivery)
+    if watch.phase is Phase.CONNECTING:
+        return ConnectError(f"no connection was made ({kind})", errno=errno)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return MalformedResponse("the answer is not HTTP", delivery=delivery)
+    return ConnectionLost(f"the connection broke ({kind})", delivery=delivery, errno=errno)

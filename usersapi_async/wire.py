@@ -1,0 +1,228 @@
+"""Payload → bytes; status, headers and bytes → response or error. No I/O.
+
+A value of the answer that is odd never makes a success fail; only ``success`` itself, the ids that the
+action needs, and an answer that names somebody else do.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from . import _lenient, assumptions, payloads, responses
+from ._converter import converter
+from ._lenient import Unreadable
+from ._masking import mask
+from .errors import (
+    ActionRejected,
+    AuthenticationError,
+    Delivery,
+    MalformedResponse,
+    PayloadError,
+    RateLimited,
+    RequestRejected,
+    ResponseError,
+    ServerError,
+)
+
+
+@attrs.frozen
+class Answer:
+    """One answer of the server, as far as it was read.
+
+    ``flaw`` says why ``body`` is not whole ("cut short", "too large", …), None when it is. Header names
+    are lower case.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    flaw: str | None = None
+
+
+@attrs.frozen
+class Verdict:
+    """What an answer means: None for ``error`` is success."""
+
+    error: type[ResponseError] | None
+    delivery: Delivery = Delivery.REFUSED
+
+
+Classifier: TypeAlias = Callable[[int, "Mapping[str, Any] | None"], Verdict]
+
+
+def classify(status: int, body: Mapping[str, Any] | None) -> Verdict:
+    """What an answer means. `body` is its JSON object, or None if it holds none.
+
+    The service's error format is not documented, so `UsersSession` takes another function of this shape;
+    it may fall back to this one.
+    """
+    if status == 401:
+        return Verdict(AuthenticationError)
+    if status in (425, 429):
+        return Verdict(RateLimited)
+    if status == 408:
+        return Verdict(RequestRejected, Delivery.UNKNOWN)
+    if status >= 500:
+        return Verdict(ServerError, Delivery.UNKNOWN)
+    if status >= 300:
+        return Verdict(RequestRejected)
+    success = _success(body)
+    if success is None:
+        return Verdict(MalformedResponse, Delivery.UNKNOWN)
+    if success:
+        return Verdict(None)
+    nothing_done = assumptions.REJECTED_MEANS_NOTHING_DONE
+    return Verdict(ActionRejected, Delivery.REFUSED if nothing_done else Delivery.UNKNOWN)
+
+
+def _success(body: Mapping[str, Any] | None) -> bool | None:
+    try:
+        return None if body is None else _lenient.read_bool(body.get("success"))
+    except Unreadable:
+        return None
+
+
+def content(payload: payloads.AnyPayload, group_id: int | None) -> dict[str, Any]:
+    """The request's JSON object. Raises `PayloadError` for a `Ref` that no batch has resolved."""
+    faults = [
+        f"a Ref stands for an id only within a batch @ $.{field.name}"
+        for field in attrs.fields(type(payload))
+        if isinstance(getattr(payload, field.name), payloads.Ref)
+    ]
+    if payload.group_id is None and group_id is None:
+        faults.append("required: group_id, of the call or of the session @ $.group_id")
+    if faults:
+        raise PayloadError(faults)
+    sent: dict[str, Any] = converter.unstructure(payload)
+    return {"action": payload.action, "group_id": group_id, **sent}
+
+
+def encode(sent: Mapping[str, Any]) -> bytes:
+    """The request's body."""
+    return json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def parse(body: bytes) -> Any:
+    """The JSON of an answer, or None if it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read(
+    payload: payloads.AnyPayload,
+    sent: Mapping[str, Any],
+    answer: Answer,
+    *,
+    classifier: Classifier = classify,
+    secrets: tuple[str, ...] = (),
+    now: float = 0.0,
+) -> responses.Response | ResponseError:
+    """What `answer` is to the request `sent`. Errors are returned, for the caller to raise from a frame
+    that holds nothing of the answer; `now` is Unix time, for a Retry-After that names a date."""
+    parsed = parse(answer.body) if answer.flaw is None else None
+    body = parsed if isinstance(parsed, dict) else None
+    verdict = classifier(answer.status, body)
+    kind, delivery = verdict.error, verdict.delivery
+    fault = answer.flaw or ("not a JSON object" if body is None else "no readable success @ $.success")
+    if kind is None:
+        response, fault = _decoded(payload, sent, body or {})
+        if response is not None:
+            return response
+        kind, delivery = MalformedResponse, Delivery.UNKNOWN
+    msg = _said(body, "msg")
+    msg = None if msg is None else mask(msg, sent, secrets)
+    return kind(
+        _sentence(payload.action, answer.status, kind, msg, fault),
+        delivery=delivery,
+        status=answer.status,
+        msg=msg,
+        msg_type=_said(body, "msg_type"),
+        retry_after=retry_after(answer.headers, now),
+    )
+
+
+def _said(body: Mapping[str, Any] | None, key: str) -> str | None:
+    value = body.get(key) if body else None
+    return value if isinstance(value, str) and value else None
+
+
+def _sentence(action: str, status: int, kind: type[ResponseError], msg: str | None, fault: str) -> str:
+    if issubclass(kind, MalformedResponse):
+        return f"{action}: the answer (HTTP {status}) can't be used: {fault}"
+    start = f"{action}: the service refused it" if status < 300 else f"{action}: HTTP {status}"
+    return f"{start}: {msg}" if msg else start
+
+
+def _decoded(
+    payload: payloads.AnyPayload, sent: Mapping[str, Any], body: Mapping[str, Any]
+) -> tuple[responses.Response | None, str]:
+    """The typed response, or None and the reason why this body can't be the answer."""
+    kind = payload.response
+    try:
+        response = converter.structure(body, kind)
+    except Unreadable as odd:
+        return None, f"{odd.reason} @ ${odd.path}"
+    except RecursionError:
+        return None, "nested too deeply"
+    fault = _somebody_elses(payload, sent, response)
+    return (None, fault) if fault else (response, "")
+
+
+def _somebody_elses(
+    payload: payloads.AnyPayload, sent: Mapping[str, Any], response: responses.Response
+) -> str | None:
+    """Why the response belongs to another request, if it names another user or group than this one did.
+
+    Seen: an unsolicited second response on an idle connection is handed to the next call.
+    """
+    info = response.user_info
+    groups = [] if info is None else [info.group_id]
+    if isinstance(response, responses.UserListResponse):
+        groups += [user.user_info.group_id for user in response.everyone]
+    if any(group not in (None, sent["group_id"]) for group in groups):
+        return "it names another group @ $.user_info.group_id"
+    asked = sent.get("clogin_id")
+    if info is not None and asked and info.clogin_id != asked:
+        return "it names another user @ $.user_info.clogin_id"
+    if isinstance(response, responses.SetStatusResponse) and response.users and asked not in response.users:
+        return "it names another user @ $.users"
+    parent = sent.get("connected_to")
+    if isinstance(payload, payloads.CreateChild) and info is not None:
+        if info.connected_to not in (None, 0, parent):
+            return "it names another parent @ $.user_info.connected_to"
+    elif isinstance(payload, payloads.Create) and not asked and info is not None and info.is_child:
+        return "it names a child @ $.user_info.connected_to"
+    return None
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """The wait in seconds that an answer names: whole or fractional seconds, or an HTTP date.
+
+    A date is held against the server's own clock where the answer says it (``Date``), else against `now`.
+    """
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = _http_date(value)
+        if until is None:
+            return None
+        seconds = until - (_http_date(headers.get("date", "")) or now)
+    if not math.isfinite(seconds):
+        return None
+    return max(0.0, seconds)
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
