@@ -74,16 +74,17 @@ class Call:
         if self.doubt or error.delivery is Delivery.UNKNOWN:
             error.delivery = Delivery.UNKNOWN
             if self.kind is Kind.NOT_REPEATABLE:
-                return self._unknown(error)
+                return self.unknown(error)
         return error
 
-    def _unknown(self, cause: UsersApiError) -> OutcomeUnknown:
+    def unknown(self, cause: UsersApiError) -> OutcomeUnknown:
+        """The error that says that nobody knows; `cause` is why."""
         error = OutcomeUnknown(
             f"{self.payload.action}: whether it was carried out is not known ({type(cause).__name__}); "
             "look for it before you send it again",
             cause=cause,
         )
-        error.action, error.attempts = cause.action, cause.attempts
+        error.action, error.attempts = self.payload.action, self.attempts
         return error
 
     def out_of_time(self) -> UsersApiError:

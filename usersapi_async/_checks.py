@@ -23,7 +23,9 @@ def _is_int(value: Any) -> bool:
 
 
 def _wrong(expected: str, value: Any, path: str) -> str:
-    return f"invalid type, expected {expected}, got {type(value).__name__} @ {path}"
+    # A list is a tuple by now, see `frozen_copy`.
+    got = "list" if isinstance(value, tuple) else type(value).__name__
+    return f"invalid type, expected {expected}, got {got} @ {path}"
 
 
 def _instance(kind: type, name: str) -> Rule:

@@ -26,6 +26,10 @@ class Controller(Protocol):
     def limit(self) -> int:
         """The most requests in flight."""
 
+    @property
+    def most(self) -> int:
+        """The highest limit that there can be."""
+
     def observe(self, began: float, ended: float, *, refused: bool, in_flight: int) -> None:
         """One attempt ended; times in seconds of one clock."""
 
@@ -34,7 +38,7 @@ class Fixed:
     """A limit that was given."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.limit = self.most = limit
 
     def observe(self, began: float, ended: float, *, refused: bool, in_flight: int) -> None:
         """Nothing to learn."""
@@ -42,6 +46,8 @@ class Fixed:
 
 class Adaptive:
     """A limit that is found."""
+
+    most = _MOST
 
     def __init__(self) -> None:
         self._limit = float(_START)

@@ -6,6 +6,7 @@ what can't be read becomes a note instead of an error, unless the record needs i
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -106,6 +107,8 @@ class _Place:
     keys: tuple[str, ...]
     required: bool
     strict: bool
+    spared: bool
+    """An optional record: an empty object stands for none."""
     kind: Any
     read: Callable[[Any, Any], Any]
 
@@ -118,6 +121,7 @@ def _places(kind: type[attrs.AttrsInstance]) -> list[_Place]:
             field.metadata.get("names", (field.name,)),
             field.metadata.get("required", False),
             field.metadata.get("strict", False),
+            any(_is_subclass(Record)(part) for part in typing.get_args(field.type)),
             field.type,
             converter.get_structure_hook(field.type),
         )
@@ -175,8 +179,11 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
                 if place.required:
                     raise Unreadable("required field missing", f".{place.name}")
                 continue
+            raw = left.pop(key)
+            if place.spared and raw in ([], {}):
+                continue
             try:
-                found = place.read(left.pop(key), place.kind)
+                found = place.read(raw, place.kind)
             except Unreadable as odd:
                 if place.strict:
                     raise odd.below(f".{key}") from None

@@ -118,6 +118,11 @@ class Limiter:
         return self._controller.limit
 
     @property
+    def most(self) -> int:
+        """The highest limit that there can be."""
+        return self._controller.most
+
+    @property
     def in_flight(self) -> int:
         """How many slots are taken."""
         return self._in_flight

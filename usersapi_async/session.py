@@ -168,6 +168,11 @@ class UsersSession(Actions):
         return self._options.group_id
 
     @property
+    def retry(self) -> RetryPolicy:
+        """How calls are repeated."""
+        return self._options.retry
+
+    @property
     def limiter(self) -> Limiter:
         """The pace, to look at or to share with another session of the same account."""
         return self._shared.limiter
@@ -192,10 +197,14 @@ class UsersSession(Actions):
             pass
         raise call.out_of_time()
 
+    def require_open(self) -> None:
+        """Raises `SessionError` unless calls can be sent from here and now."""
+        self._transport()
+
     def prepare(self, payload: payloads.AnyPayload) -> Call:
         """What `step` works on. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
         _arguments.instance("payload", payload, payloads.Payload)
-        self._transport()
+        self.require_open()
         call = Call.of(payload, self._options.group_id, self._options.retry)
         self._shared.budget.earn()
         return call

@@ -6,6 +6,7 @@ action needs, and an answer that names somebody else do.
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import json
 import math
@@ -194,6 +195,8 @@ def _somebody_elses(
         return "it names another user @ $.user_info.clogin_id"
     if isinstance(response, responses.SetStatusResponse) and response.users and asked not in response.users:
         return "it names another user @ $.users"
+    if isinstance(response, responses.CreateResponse) and response.clogin_id < 1:
+        return "it names nobody @ $.user_info.clogin_id"
     parent = sent.get("connected_to")
     if isinstance(payload, payloads.CreateChild) and info is not None:
         if info.connected_to not in (None, 0, parent):
@@ -223,6 +226,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _http_date(value: str) -> float | None:
     try:
-        return email.utils.parsedate_to_datetime(value).timestamp()
+        found = email.utils.parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
+    # The oldest form of an HTTP date names no zone; all of them mean GMT.
+    return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()

@@ -1,0 +1,307 @@
+"""One run of a batch: workers that share one iterator, and the one place where a row ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import anyio
+import attrs
+
+from usersapi_async.errors import PayloadError, SourceError, UsersApiError
+from usersapi_async.payloads import AnyPayload
+from usersapi_async.responses import Response
+from usersapi_async.session import UsersSession
+
+from .channel import Channel
+from .outcomes import Outcome
+from .report import BatchReport, Keep, Progress
+from .rows import AfterFailure, Dependencies, Row, lost, unfinished, won
+from .source import END, Build, Items, Source, built, split
+from .stopping import StopRules
+
+_PARKED_PER_WORKER = 4
+_ORDERED_AHEAD = 16
+_CANCELLED = "the batch was cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """What a `BatchRunner` was told."""
+
+    workers: int
+    max_errors: float | None
+    max_same_rejections: int | None
+    ordered: bool
+    after_failure: AfterFailure
+    on_progress: Callable[[Progress], object] | None
+
+
+class Engine:
+    """The state of one run. Rows move from taken through waiting, ready, sent and parked to ended; every move
+    but sending is synchronous, so that a cancellation at any await finds each row in exactly one place."""
+
+    def __init__(
+        self,
+        users: UsersSession,
+        policy: Policy,
+        items: Items,
+        build: Build | None,
+        keep: Keep,
+        channel: Channel | None,
+    ) -> None:
+        self._users = users
+        self._policy = policy
+        self._source = Source(items)
+        self._build = build
+        self._keep = keep
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._dependencies = Dependencies(policy.after_failure)
+        self._open: dict[int, Row] = {}
+        self._ready: deque[Row] = deque()
+        self._parked: dict[Row, asyncio.TimerHandle] = {}
+        self._held: dict[int, Outcome] = {}
+        self._handed_out = 0
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._finished = asyncio.Event()
+        self._settling = False
+        self._reading: anyio.CancelScope | None = None
+        self._no_more_rows = False
+        self._abort_reason: str | None = None
+        self._rules = StopRules(
+            policy.max_errors, policy.max_same_rejections, max_pause=users.retry.max_pause
+        )
+        self._source_error: SourceError | None = None
+        self.report = BatchReport()
+
+    async def run(self, deadline: float | None) -> None:
+        """Works until every row taken has ended. Raises `SourceError` when the input broke off."""
+        timer = (
+            None if deadline is None else self._loop.call_later(deadline, self.abort, "the deadline passed")
+        )
+        self._tasks = [self._loop.create_task(self._work()) for _ in range(self._policy.workers)]
+        try:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.give_up(_CANCELLED)
+            try:
+                ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+            finally:
+                self._settle()
+                self._finished.set()
+        crash = next((end for end in ended if isinstance(end, Exception)), self._source_error)
+        if crash is not None:
+            raise crash
+
+    async def finished(self) -> None:
+        """Waits until `run` is over."""
+        await self._finished.wait()
+
+    def stop(self, reason: str) -> None:
+        """Takes no further row; those taken go on."""
+        if self._no_more_rows:
+            return
+        self._no_more_rows = True
+        self.report.stopped_by = self.report.stopped_by or reason
+        if self._reading is not None:
+            self._reading.cancel()
+        self._wake(len(self._idle))
+
+    def abort(self, reason: str) -> None:
+        """Takes no further row, and begins none of those taken; requests under way are let finish."""
+        self.stop(reason)
+        if self._abort_reason is not None:
+            return
+        self._abort_reason = reason
+        for row, timer in self._parked.items():
+            timer.cancel()
+            self._ready.append(row)
+        self._parked.clear()
+        self._wake(len(self._idle))
+
+    def give_up(self, reason: str) -> None:
+        """Breaks off what is under way; every row still gets its outcome."""
+        if self._open:
+            self.abort(reason)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _work(self) -> None:
+        while (row := await self._next_row()) is not None:
+            await self._advance(row)
+            if self._channel is not None:
+                await self._channel.room()
+
+    async def _next_row(self) -> Row | None:
+        """A row that may be sent now, or None when all have ended."""
+        while True:
+            if self._ready:
+                return self._ready.popleft()
+            if self._may_read():
+                await self._read()
+            elif self._no_more_rows and not self._open:
+                self._wake(len(self._idle))
+                return None
+            else:
+                waiter = self._loop.create_future()
+                self._idle.append(waiter)
+                await waiter
+
+    def _may_read(self) -> bool:
+        workers = self._policy.workers
+        if self._no_more_rows or self._reading is not None:
+            return False
+        if self._held and self.report.taken - self._handed_out >= workers * _ORDERED_AHEAD:
+            return False
+        return len(self._open) < workers * (1 + _PARKED_PER_WORKER)
+
+    async def _read(self) -> None:
+        """Takes one row."""
+        item: Any = END
+        stopped = True
+        with anyio.CancelScope() as self._reading:
+            try:
+                item = await self._source.read()
+                stopped = False
+            except SourceError as error:
+                self._source_error = error
+        self._reading = None
+        if item is not END:
+            self._take(item)
+        elif not stopped:
+            self.report.exhausted = not self._no_more_rows
+            self._no_more_rows = True
+        elif self._source_error is not None:
+            self.stop("the iterable of rows raised")
+        self._wake(1)
+        # A source and a build that never wait would keep everything else from running.
+        await asyncio.sleep(0)
+
+    def _take(self, item: Any) -> None:
+        index = self.report.taken
+        self.report.taken += 1
+        key, raw = split(item, index)
+        row = Row(index, key, self._loop.time())
+        self._open[index] = row
+        duplicate = self._dependencies.register(row)
+        if duplicate is not None:
+            self._end(row, duplicate)
+            return
+        try:
+            row.payload = built(raw, self._build)
+        except PayloadError as error:
+            self._end(row, lost(row, error))
+            return
+        self._admit(row)
+
+    def _admit(self, row: Row) -> None:
+        verdict = self._dependencies.admit(row)
+        if verdict == "ready":
+            self._ready.append(row)
+            self._wake(1)
+        elif verdict != "waiting":
+            self._end(row, verdict)
+
+    async def _advance(self, row: Row) -> None:
+        """Sends a row once, and ends or parks it."""
+        if self._left_out(row):
+            return
+        try:
+            if row.call is None:
+                row.call = self._users.prepare(cast("AnyPayload", row.payload))
+            result = await self._users.step(row.call)
+        except UsersApiError as error:
+            self._end(row, lost(row, error))
+            self._obey(self._rules.after_error(error))
+            return
+        if isinstance(result, Response):
+            self._rules.after_success()
+            self._end(row, won(row, result))
+        elif not self._left_out(row):
+            self._parked[row] = self._loop.call_later(result, self._unpark, row)
+
+    def _left_out(self, row: Row) -> bool:
+        """Ends a row that can't go on since the batch was aborted."""
+        if self._abort_reason is not None:
+            self._end(row, unfinished(row, self._abort_reason))
+            return True
+        return False
+
+    def _unpark(self, row: Row) -> None:
+        del self._parked[row]
+        self._ready.append(row)
+        self._wake(1)
+
+    def _end(self, row: Row, outcome: Outcome) -> None:
+        """Ends a row, and whatever ends with it."""
+        ended: deque[tuple[Row, Outcome]] = deque([(row, outcome)])
+        while ended:
+            row, outcome = ended.popleft()
+            self._record(row, outcome)
+            for waiting in self._dependencies.end(row, outcome):
+                verdict = self._dependencies.admit(waiting)
+                if verdict == "ready":
+                    self._ready.append(waiting)
+                elif verdict != "waiting":
+                    ended.append((waiting, verdict))
+        # One more than is ready, since there may be room for another row; all of them once it is over.
+        self._wake(len(self._ready) + 1 if self._open or not self._no_more_rows else len(self._idle))
+
+    def _record(self, row: Row, outcome: Outcome) -> None:
+        outcome = attrs.evolve(
+            outcome,
+            attempts=0 if row.call is None else row.call.attempts,
+            elapsed=self._loop.time() - row.taken_at,
+        )
+        self.report.elapsed = self._loop.time() - self._began
+        # While settling, the caller's functions are left alone: one of them may be what crashed.
+        kept = self._settling or self._keep(outcome)
+        del self._open[row.index]
+        self.report.add(outcome, keep=kept)
+        if self._channel is not None:
+            self._pass_on(self._channel, outcome)
+        self._obey(self._rules.after_outcome(self.report))
+        if self._policy.on_progress is not None and not self._settling:
+            self._policy.on_progress(self.report.progress())
+
+    def _obey(self, reason: str | None) -> None:
+        if reason is not None:
+            self.abort(reason)
+
+    def _pass_on(self, channel: Channel, outcome: Outcome) -> None:
+        if not self._policy.ordered:
+            channel.put(outcome)
+            return
+        self._held[outcome.index] = outcome
+        while self._handed_out in self._held:
+            channel.put(self._held.pop(self._handed_out))
+            self._handed_out += 1
+
+    def _settle(self) -> None:
+        """Gives an outcome to every row that is still open, after a cancellation or a crash."""
+        for timer in self._parked.values():
+            timer.cancel()
+        self._parked.clear()
+        self._ready.clear()
+        self._no_more_rows = True
+        self._settling = True
+        if self._open:
+            self.report.stopped_by = self.report.stopped_by or _CANCELLED
+        while self._open:
+            row = next(iter(self._open.values()))
+            self._end(row, unfinished(row, self.report.stopped_by or ""))
+        self.report.elapsed = self._loop.time() - self._began
+
+    def _wake(self, count: int) -> None:
+        while count > 0 and self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                count -= 1

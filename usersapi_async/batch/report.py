@@ -1,0 +1,120 @@
+"""What a batch has come to, by now or in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from usersapi_async.errors import UsersApiError
+from usersapi_async.responses import MetaInfo
+
+from .outcomes import Failed, InDoubt, Key, Outcome, Succeeded
+
+Keep: TypeAlias = Callable[[Outcome], bool]
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """The counts of a batch at one moment; ``elapsed`` in seconds since it began."""
+
+    taken: int
+    succeeded: int
+    failed: int
+    in_doubt: int
+    not_attempted: int
+    elapsed: float
+
+    @property
+    def done(self) -> int:
+        """Rows that have ended, in whichever way."""
+        return self.succeeded + self.failed + self.in_doubt + self.not_attempted
+
+    @property
+    def rate(self) -> float:
+        """Rows ended per second, over the whole batch."""
+        return self.done / self.elapsed if self.elapsed > 0 else 0.0
+
+
+@attrs.define(eq=False)
+class BatchReport:
+    """Every row taken is counted once: ``taken == succeeded + failed + in_doubt + not_attempted``, and the
+    rows still on their way while the batch runs.
+
+    ``outcomes`` holds those that were kept, in the order of their ending. ``exhausted`` tells that the input
+    was read to its end; else ``next_index`` is the first row that was not taken, and ``stopped_by`` says what
+    stopped the batch.
+    """
+
+    taken: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    not_attempted: int = 0
+    elapsed: float = 0.0
+    exhausted: bool = False
+    stopped_by: str | None = None
+    outcomes: list[Outcome] = attrs.field(factory=list, repr=False)
+
+    def add(self, outcome: Outcome, *, keep: bool) -> None:
+        """Counts one outcome, and keeps it if asked."""
+        if isinstance(outcome, Succeeded):
+            self.succeeded += 1
+        elif isinstance(outcome, Failed):
+            self.failed += 1
+        elif isinstance(outcome, InDoubt):
+            self.in_doubt += 1
+        else:
+            self.not_attempted += 1
+        if keep:
+            self.outcomes.append(outcome)
+
+    @property
+    def next_index(self) -> int:
+        """The index of the first row that was not taken: where to go on."""
+        return self.taken
+
+    @property
+    def throughput(self) -> float:
+        """Rows ended per second."""
+        return self.progress().rate
+
+    def progress(self) -> Progress:
+        """The counts as they are now."""
+        return Progress(
+            taken=self.taken,
+            succeeded=self.succeeded,
+            failed=self.failed,
+            in_doubt=self.in_doubt,
+            not_attempted=self.not_attempted,
+            elapsed=self.elapsed,
+        )
+
+    @property
+    def meta_info(self) -> Mapping[Key, MetaInfo]:
+        """The `MetaInfo` of each kept success, by key."""
+        return {
+            outcome.key: outcome.response.meta_info
+            for outcome in self.outcomes
+            if isinstance(outcome, Succeeded) and outcome.response and outcome.response.meta_info
+        }
+
+    @property
+    def errors(self) -> Mapping[Key, UsersApiError]:
+        """The error of each kept failure and doubt, by key."""
+        return {
+            outcome.key: outcome.error for outcome in self.outcomes if isinstance(outcome, (Failed, InDoubt))
+        }
+
+    def raise_for_errors(self) -> None:
+        """Raises an `ExceptionGroup` of ``errors``, unless there are none and no row was left out."""
+        errors: list[Exception] = list(self.errors.values())
+        lost = self.failed + self.in_doubt + self.not_attempted
+        if not lost:
+            return
+        left_out = lost - len(errors)
+        if left_out:
+            # Not kept, or never attempted: an empty or smaller group would hide them.
+            errors.append(UsersApiError(f"{left_out} more rows were not carried out or not attempted"))
+        raise ExceptionGroup(f"{lost} of {self.taken} operations did not succeed", errors)

@@ -1,0 +1,173 @@
+"""Rows on their way, and which of them must wait for which. No I/O.
+
+Every key is remembered as the row that has it, then as the id that it created or as the reason why there is
+none: one entry a key, nothing for rows without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from usersapi_async._call import Call
+from usersapi_async.errors import Delivery, OutcomeUnknown, PayloadError, UsersApiError
+from usersapi_async.payloads import (
+    AddEmail,
+    AddProduct,
+    AnyPayload,
+    Create,
+    CreateChild,
+    Ref,
+    SetStatus,
+    Update,
+)
+from usersapi_async.responses import Response
+from usersapi_async.retry import Kind
+
+from .outcomes import Failed, InDoubt, Key, NotAttempted, Outcome, Succeeded
+
+AfterFailure: TypeAlias = Literal["continue", "skip"]
+
+_WRITES = (Create, CreateChild, Update, AddProduct, AddEmail, SetStatus)
+_REFERENCES = ("clogin_id", "connected_to")
+
+
+@attrs.define(eq=False)
+class Row:
+    """One row that was taken and has not ended."""
+
+    index: int
+    key: Key = attrs.field(repr=False)
+    taken_at: float
+    payload: AnyPayload | None = attrs.field(default=None, repr=False)
+    call: Call | None = None
+    waiting: list[Row] = attrs.field(factory=list, repr=False)
+    """Rows that wait for this one's end, in the order of the input."""
+    owns_key: bool = False
+    user: int | None = None
+    """The user that this row writes to, once it has its place in that user's order."""
+
+    def not_attempted(self, reason: str) -> NotAttempted:
+        """The outcome of a row that is left out."""
+        return NotAttempted(index=self.index, key=self.key, payload=self.payload, reason=reason)
+
+
+class Dependencies:
+    """References between rows, and the order of writes to one user."""
+
+    def __init__(self, after_failure: AfterFailure) -> None:
+        self._after_failure = after_failure
+        self._keys: dict[str, Row | int | str] = {}
+        self._last_writer: dict[int, Row] = {}
+        self._blocked: dict[int, str] = {}
+
+    def register(self, row: Row) -> Outcome | None:
+        """Takes the row's key, unless an earlier row has it."""
+        if isinstance(row.key, int):
+            return None
+        if row.key in self._keys:
+            return lost(row, PayloadError(["an earlier row has the same key @ key"]))
+        self._keys[row.key] = row
+        row.owns_key = True
+        return None
+
+    def admit(self, row: Row) -> Outcome | Literal["ready", "waiting"]:
+        """Whether the row may be sent now, must wait for another's end, or has ended by what others did."""
+        payload = row.payload
+        ids: dict[str, Any] = {}
+        for name in _REFERENCES:
+            value = getattr(payload, name, None)
+            if isinstance(value, Ref):
+                known = self._keys.get(value.key)
+                if known is None or known is row:
+                    return lost(
+                        row, PayloadError([f"no earlier row has the key that it refers to @ $.{name}"])
+                    )
+                if isinstance(known, Row):
+                    known.waiting.append(row)
+                    return "waiting"
+                if isinstance(known, str):
+                    return row.not_attempted(known)
+                ids[name] = known
+        if payload is not None and ids:
+            row.payload = payload = attrs.evolve(payload, **ids)
+        return self._queue_for_user(row, payload)
+
+    def _queue_for_user(self, row: Row, payload: AnyPayload | None) -> Outcome | Literal["ready", "waiting"]:
+        user = getattr(payload, "clogin_id", None)
+        if not user or not isinstance(payload, _WRITES):
+            return "ready"
+        if user in self._blocked:
+            return row.not_attempted(self._blocked[user])
+        if row.user is not None:
+            return "ready"
+        before = self._last_writer.get(user)
+        self._last_writer[user] = row
+        row.user = user
+        if before is None:
+            return "ready"
+        before.waiting.append(row)
+        return "waiting"
+
+    def end(self, row: Row, outcome: Outcome) -> Iterator[Row]:
+        """Notes the end of a row, and gives those that waited for it, to be admitted anew in this order."""
+        if row.owns_key and isinstance(row.key, str):
+            self._keys[row.key] = _created(row, outcome)
+        if row.user is not None:
+            if self._last_writer.get(row.user) is row:
+                del self._last_writer[row.user]
+            if isinstance(outcome, InDoubt):
+                self._blocked[row.user] = "an earlier write to this user is in doubt"
+            elif isinstance(outcome, Failed) and self._after_failure == "skip":
+                self._blocked[row.user] = "an earlier write to this user failed"
+        waiting, row.waiting = row.waiting, []
+        yield from waiting
+
+
+def _created(row: Row, outcome: Outcome) -> int | str:
+    """The id that a row created, or why others can't refer to it."""
+    if isinstance(outcome, Succeeded):
+        if isinstance(row.payload, (Create, CreateChild)) and outcome.clogin_id is not None:
+            return outcome.clogin_id
+        return "the row that it refers to creates nobody"
+    if isinstance(outcome, InDoubt):
+        return "the row that it refers to is in doubt"
+    if isinstance(outcome, Failed):
+        return "the row that it refers to failed"
+    return "the row that it refers to was not attempted"
+
+
+def won(row: Row, response: Response) -> Succeeded:
+    """The outcome of a row that was carried out."""
+    asked = getattr(row.payload, "clogin_id", None)
+    clogin_id = asked if response.user_info is None else response.user_info.clogin_id
+    return Succeeded(
+        index=row.index,
+        key=row.key,
+        payload=row.payload,
+        clogin_id=clogin_id if isinstance(clogin_id, int) and clogin_id else None,
+        response=response,
+    )
+
+
+def lost(row: Row, error: UsersApiError) -> Outcome:
+    """The outcome of a row that ended with an error."""
+    kind = InDoubt if isinstance(error, OutcomeUnknown) else Failed
+    return kind(index=row.index, key=row.key, payload=row.payload, error=error)
+
+
+def unfinished(row: Row, reason: str) -> Outcome:
+    """The outcome of a row that the batch leaves behind."""
+    call = row.call
+    if call is None or not call.attempts:
+        return row.not_attempted(reason)
+    if call.watch is None and call.error is not None:
+        return lost(row, call.final(call.error))
+    if call.delivery is Delivery.NOT_SENT:
+        return row.not_attempted(reason)
+    error = UsersApiError(
+        f"{call.payload.action}: given up while the request was under way: {reason}", delivery=call.delivery
+    )
+    return lost(row, call.final(error) if call.kind is Kind.READ else call.unknown(error))

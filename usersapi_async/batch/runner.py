@@ -1,0 +1,158 @@
+"""`BatchRunner`: fans many operations out over one session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from usersapi_async import _arguments
+from usersapi_async.errors import ConfigurationError, SessionError
+from usersapi_async.session import UsersSession
+
+from .channel import Channel
+from .engine import Engine, Policy
+from .outcomes import Outcome
+from .report import BatchReport, Keep, Progress
+from .rows import AfterFailure
+from .source import Build, Items
+
+
+class BatchRunner:
+    """Runs batches over a session, one after the other.
+
+    ``concurrency`` is how many rows are worked on at once, by default as many as the session's limiter may
+    ever let go. ``max_errors`` stops the batch at so many failures and doubts, or, below 1, at that share of
+    the rows tried; ``max_same_rejections`` when so many rows in a row are refused alike (None: never). A
+    refusal of the credentials always stops it. ``ordered`` hands outcomes out in the order of the input
+    instead of that of their ending. ``after_failure="skip"`` leaves out a user's later writes once one
+    failed. ``keep`` says which outcomes the report holds (by default `run` keeps all, `stream` none).
+    ``on_progress`` is called with a `Progress` at the end of each row.
+    """
+
+    def __init__(
+        self,
+        users: UsersSession,
+        *,
+        concurrency: int | None = None,
+        max_errors: float | None = None,
+        max_same_rejections: int | None = 20,
+        ordered: bool = False,
+        after_failure: AfterFailure = "continue",
+        keep: Keep | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self._users = _arguments.instance("users", users, UsersSession)
+        if max_errors is not None:
+            _arguments.positive("max_errors", max_errors)
+        if max_same_rejections is not None:
+            _arguments.whole("max_same_rejections", max_same_rejections)
+        if after_failure not in ("continue", "skip"):
+            raise ConfigurationError('after_failure: expected "continue" or "skip"')
+        self._policy = Policy(
+            workers=users.limiter.most
+            if concurrency is None
+            else _arguments.whole("concurrency", concurrency),
+            max_errors=max_errors,
+            max_same_rejections=max_same_rejections,
+            ordered=ordered,
+            after_failure=after_failure,
+            on_progress=on_progress,
+        )
+        self._keep = keep
+        self._engine: Engine | None = None
+        self._report = BatchReport()
+
+    @property
+    def report(self) -> BatchReport:
+        """The report of the run under way, or of the last one, however it ended."""
+        return self._report
+
+    async def run(
+        self, items: Items, *, build: Build | None = None, deadline: float | None = None
+    ) -> BatchReport:
+        """Works through `items` and returns the report.
+
+        `items` is a sync or async iterable of payloads or of ``(key, payload)`` pairs. With `build`, a
+        function that returns a payload, they are raw rows or ``(key, raw)`` pairs: a row for which it raises
+        is one failed outcome. It is called in the order of the input. After `deadline` seconds no further row
+        is begun.
+
+        Raises `SourceError` when the iterable raises, `SessionError` when the session is not open; the
+        outcomes up to then are in ``report``, also after a cancellation.
+        """
+        deadline = _checked_deadline(deadline)
+        engine = self._new_engine(items, build, self._keep or _everything, None)
+        try:
+            await engine.run(deadline)
+        finally:
+            self._engine = None
+        return engine.report
+
+    @asynccontextmanager
+    async def stream(
+        self, items: Items, *, build: Build | None = None, deadline: float | None = None
+    ) -> AsyncIterator[AsyncIterator[Outcome]]:
+        """The outcomes one by one, in memory that does not grow with the input.
+
+        ``async with runner.stream(items) as outcomes: async for outcome in outcomes: …``; the arguments and
+        what is raised are those of `run`. A slow consumer slows the workers. Leaving the block early breaks
+        off what is under way; ``report`` is whole then too.
+        """
+        deadline = _checked_deadline(deadline)
+        channel = Channel(self._policy.workers)
+        engine = self._new_engine(items, build, self._keep or _nothing, channel)
+        task = asyncio.create_task(self._drive(engine, channel, deadline))
+        try:
+            yield channel
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def stop(self, drain: float | None = None) -> None:
+        """Takes no further row, lets those taken end, and waits for that.
+
+        After `drain` seconds (None: however long it takes) what is still under way is given up; a request
+        that was sent by then may leave its row in doubt.
+        """
+        engine = self._engine
+        if engine is None:
+            return
+        engine.stop("stopped by the caller")
+        try:
+            async with asyncio.timeout(drain):
+                await engine.finished()
+        except TimeoutError:
+            engine.give_up("stopped by the caller")
+            await engine.finished()
+
+    def _new_engine(self, items: Items, build: Build | None, keep: Keep, channel: Channel | None) -> Engine:
+        if self._engine is not None:
+            raise SessionError("this runner is at work; use another for a second batch at the same time")
+        self._users.require_open()
+        self._engine = Engine(self._users, self._policy, items, build, keep, channel)
+        self._report = self._engine.report
+        return self._engine
+
+    async def _drive(self, engine: Engine, channel: Channel, deadline: float | None) -> None:
+        """Runs an engine in a task of its own, and closes the channel with what it ends with."""
+        error: Exception | None = None
+        try:
+            await engine.run(deadline)
+        except Exception as crash:  # noqa: BLE001 (the consumer of the channel raises it)
+            error = crash
+        finally:
+            self._engine = None
+            channel.close(error)
+
+
+def _everything(_: Outcome) -> bool:
+    return True
+
+
+def _nothing(_: Outcome) -> bool:
+    return False
+
+
+def _checked_deadline(deadline: float | None) -> float | None:
+    return None if deadline is None else _arguments.positive("deadline", deadline)
