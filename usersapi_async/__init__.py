@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from .limiter import Limiter, RateLimit
     from .listing import UserStream
+    from .observer import AttemptStarted, CallFinished, CallStarted, Observer, Paused, RetryScheduled
     from .payloads import (
         AddEmail,
         AddProduct,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         SetStatus,
         Update,
     )
+    from .reconciling import Reconciliation, reconcile
     from .responses import (
         AddEmailResponse,
         AddProductResponse,
@@ -92,8 +94,10 @@ _HOMES = {
     " ServerError SessionError SourceError TransportError UsersApiError",
     "limiter": "Limiter RateLimit",
     "listing": "UserStream",
+    "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
     "payloads": "AddEmail AddProduct Create CreateChild Custom Email GetInfo GetUserList Login Payload"
     " Product Ref SetStatus Update",
+    "reconciling": "Reconciliation reconcile",
     "responses": "AddEmailResponse AddProductResponse CartEntry CreateChildResponse CreateResponse"
     " GetInfoResponse ListedUser LoginResponse MetaInfo Response SetStatusResponse UpdateResponse"
     " UserInfo UserListResponse",
@@ -110,9 +114,12 @@ __all__ = [
     "AddEmailResponse",
     "AddProduct",
     "AddProductResponse",
+    "AttemptStarted",
     "AuthenticationError",
     "BatchReport",
     "BatchRunner",
+    "CallFinished",
+    "CallStarted",
     "CartEntry",
     "CertificateError",
     "ConfigurationError",
@@ -141,8 +148,10 @@ __all__ = [
     "MalformedResponse",
     "MetaInfo",
     "NotAttempted",
+    "Observer",
     "Outcome",
     "OutcomeUnknown",
+    "Paused",
     "Payload",
     "PayloadError",
     "PoolTimeout",
@@ -150,12 +159,14 @@ __all__ = [
     "Progress",
     "RateLimit",
     "RateLimited",
+    "Reconciliation",
     "Ref",
     "RequestRejected",
     "RequestTimeout",
     "Response",
     "ResponseError",
     "RetryPolicy",
+    "RetryScheduled",
     "ServerError",
     "SessionError",
     "SetStatus",
@@ -174,6 +185,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "classify",
+    "reconcile",
 ]
 
 

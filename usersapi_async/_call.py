@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -14,21 +15,22 @@ from .responses import CreateResponse, Response
 from .retry import Decision, Kind, RetryPolicy, decide, kind_of
 from .transport import Watch
 
-if TYPE_CHECKING:
-    import random
-
 _REMEMBERED_IDS = 65_536
+_numbers = itertools.count(1)
 
 
 @attrs.define(eq=False)
 class Call:
     """The state of one operation from its first attempt to its end."""
 
+    number: int
     payload: payloads.AnyPayload
     sent: Mapping[str, Any] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     kind: Kind
+    began: float
     attempts: int = 0
+    sent_at: float | None = None
     fresh: bool = False
     error: UsersApiError | None = None
     watch: Watch | None = attrs.field(default=None, repr=False)
@@ -36,10 +38,12 @@ class Call:
     """True once an attempt ended without an answer that tells what it did."""
 
     @classmethod
-    def of(cls, payload: payloads.AnyPayload, group_id: int | None, policy: RetryPolicy) -> Call:
+    def of(
+        cls, payload: payloads.AnyPayload, group_id: int | None, policy: RetryPolicy, *, began: float
+    ) -> Call:
         """Prepares a call; encodes it once. Raises `PayloadError`."""
         sent = wire.content(payload, group_id)
-        return cls(payload, sent, wire.encode(sent), kind_of(payload, sent, policy))
+        return cls(next(_numbers), payload, sent, wire.encode(sent), kind_of(payload, sent, policy), began)
 
     @property
     def delivery(self) -> Delivery:
@@ -49,19 +53,25 @@ class Call:
             return Delivery.UNKNOWN
         return Delivery.NOT_SENT if self.error is None else self.error.delivery
 
-    def begin_attempt(self) -> Watch:
-        """Counts an attempt and gives the record that the transport keeps of it."""
+    def begin_attempt(self, now: float) -> Watch:
+        """Counts an attempt, at Unix time `now`, and gives the record that the transport keeps of it."""
         self.attempts += 1
+        self.sent_at = now
         self.watch = Watch(self.body)
         return self.watch
 
-    def end_attempt(self, error: UsersApiError | None) -> None:
-        """Notes how the attempt ended: with an answer, or with `error`."""
+    def end_attempt(self, error: UsersApiError) -> UsersApiError:
+        """Notes that the attempt ended with `error`, and gives it back."""
         self.watch = None
         self.error = error
-        if error is not None:
-            self.doubt = self.doubt or error.delivery is Delivery.UNKNOWN
-            self.fresh = error.delivery is Delivery.UNKNOWN
+        self.doubt = self.doubt or error.delivery is Delivery.UNKNOWN
+        self.fresh = error.delivery is Delivery.UNKNOWN
+        return error
+
+    def succeed(self) -> None:
+        """Notes that the attempt was the last."""
+        self.watch = None
+        self.error = None
 
     def decide(self, error: UsersApiError, policy: RetryPolicy) -> Decision:
         """What follows from the last attempt, which ended with `error`."""
@@ -83,6 +93,9 @@ class Call:
             f"{self.payload.action}: whether it was carried out is not known ({type(cause).__name__}); "
             "look for it before you send it again",
             cause=cause,
+            payload=self.payload,
+            group_id=self.sent["group_id"],
+            sent_at=self.sent_at,
         )
         error.action, error.attempts = self.payload.action, self.attempts
         return error
@@ -104,6 +117,9 @@ class GivenIds:
     def __init__(self) -> None:
         self._ids: OrderedDict[int, None] = OrderedDict()
 
+    def __contains__(self, clogin_id: object) -> bool:
+        return clogin_id in self._ids
+
     def check(self, call: Call, response: Response) -> MalformedResponse | None:
         """Remembers the id of a new person, or says why it can't be new."""
         if not isinstance(response, CreateResponse) or call.sent.get("clogin_id"):
@@ -118,9 +134,3 @@ class GivenIds:
         if len(self._ids) > _REMEMBERED_IDS:
             self._ids.popitem(last=False)
         return None
-
-
-def wait_before_retry(call: Call, policy: RetryPolicy, rng: random.Random) -> float:
-    """Full jitter, and at least what the server named."""
-    named = getattr(call.error, "retry_after", None) or 0.0
-    return max(named, policy.backoff(call.attempts, rng))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
+_T = TypeVar("_T")
 Rule: TypeAlias = Callable[[Any, str], Iterable[str]]
 
 _ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*\Z")
@@ -104,11 +105,25 @@ def addresses(value: Any, path: str) -> Iterator[str]:
             yield f"not an email address @ {where}"
 
 
+class _Hidden:
+    """Holds a value that a traceback with local variables shall not show."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def hidden(value: _T) -> _T:
+    """`value` for a payload's constructor, in a wrapper that shows nothing; `frozen_copy` unwraps it."""
+    return cast("_T", _Hidden(value))
+
+
 def frozen_copy(value: Any, depth: int = 0) -> Any:
     """A deep copy, so that the caller's later changes don't reach a payload already checked.
 
     What lies deeper than any rule allows is left as it is: it may contain itself.
     """
+    if isinstance(value, _Hidden):
+        value = value.value
     if depth > _DEEPEST:
         return value
     if isinstance(value, Mapping):

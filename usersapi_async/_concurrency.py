@@ -16,7 +16,8 @@ _MOST = 100
 _QUEUE_SHORT = 3
 _QUEUE_LONG = 6
 _FORGET_AFTER = 50
-"""Round trips after which the shortest one is measured anew: the server or the way to it may have changed."""
+"""Round trips after which the shortest one is measured anew: the server or the way to it may have changed.
+For that one round trip the limit is halved, or else our own queue there would be taken for its idle pace."""
 
 
 class Controller(Protocol):
@@ -53,6 +54,7 @@ class Adaptive:
         self._limit = float(_START)
         self._doubling = True
         self._idle = math.inf
+        self._before_measuring: float | None = None
         self._round_began = -math.inf
         self._rounds = 0
         self._shortest = math.inf
@@ -69,7 +71,8 @@ class Adaptive:
             self._doubling = False
             if began >= self._last_backoff:
                 self._last_backoff = ended
-                self._limit = max(1.0, self._limit / 2)
+                self._limit = max(1.0, (self._before_measuring or self._limit) / 2)
+                self._before_measuring = None
             return
         self._shortest = min(self._shortest, ended - began)
         if began >= self._round_began:
@@ -78,8 +81,18 @@ class Adaptive:
     def _end_round(self, now: float, *, busy: bool) -> None:
         """A request that began in this round has come back: one round trip is over."""
         self._rounds += 1
-        if self._rounds % _FORGET_AFTER == 0:
-            self._idle = math.inf
+        if self._before_measuring is not None:
+            self._limit, self._before_measuring = self._before_measuring, None
+            self._idle = self._shortest
+        elif self._rounds % _FORGET_AFTER == 0:
+            self._before_measuring = self._limit
+            self._limit = max(1.0, self._limit / 2)
+        else:
+            self._adapt(busy=busy)
+        self._round_began = now
+        self._shortest = math.inf
+
+    def _adapt(self, *, busy: bool) -> None:
         self._idle = min(self._idle, self._shortest)
         queued = self._limit * (1 - self._idle / self._shortest) if self._shortest > 0 else 0.0
         if queued > _QUEUE_LONG:
@@ -87,5 +100,3 @@ class Adaptive:
             self._limit = max(1.0, self._limit - 1)
         elif busy and queued < _QUEUE_SHORT:
             self._limit = min(_MOST, self._limit * 2 if self._doubling else self._limit + 1)
-        self._round_began = now
-        self._shortest = math.inf

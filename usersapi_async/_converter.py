@@ -189,11 +189,11 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
                     raise odd.below(f".{key}") from None
                 problems.append(f"{odd.reason} @ $.{key}{odd.path}")
                 continue
+            if place.required and found in (None, ""):
+                raise Unreadable("required field is empty", f".{key}")
             if found is not None:
                 values[place.name] = found
                 problems.extend(_moved_up(found, key))
-            elif place.required:
-                raise Unreadable("required field is null", f".{key}")
         return kind(**values, extra=left, problems=tuple(problems))
 
     return structure

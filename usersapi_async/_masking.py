@@ -10,9 +10,11 @@ from typing import Any
 
 _MASK = "***"
 _LONGEST = 500
+_LONGEST_READ = 100_000
 _ANY_ADDRESS = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
 _WORD = re.compile(r"[^\W_]{3,}")
 _PROSE = 60
+_READABLE = frozenset({"action", "group_id", "clogin_id", "connected_to", "status_id"})
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -38,19 +40,16 @@ def _spellings(value: str) -> Iterator[str]:
 def mask(text: str, sent: Mapping[str, Any], secrets: Iterable[str] = ()) -> str:
     """`text` with every value of the request, every secret and every email address in it masked.
 
-    Ids and switches of the request's top level stay readable: a message is of no use without them.
+    The ids that the request names stay readable: a message is of no use without them.
     """
-    values = {
-        leaf for key, part in sent.items() if key != "action" and not _is_id(part) for leaf in _leaves(part)
-    }
+    values = {leaf for key, part in sent.items() if key not in _READABLE for leaf in _leaves(part)}
     spelled = {spelling for value in (*values, *secrets) for spelling in _spellings(value.strip())}
-    text = _ANY_ADDRESS.sub(_MASK, text)
+    # Cut before the costly part, at a blank: half a value would not be recognised as one.
+    text = _ANY_ADDRESS.sub(
+        _MASK, text if len(text) < _LONGEST_READ else text[:_LONGEST_READ].rpartition(" ")[0]
+    )
     for spelling in sorted(filter(None, spelled), key=len, reverse=True):
         # A short value ("Al", "7") is masked as a word only: else it would eat other words' letters.
         edge = "" if len(spelling) > 2 else r"\b"
         text = re.sub(f"{edge}{re.escape(spelling)}{edge}", _MASK, text, flags=re.IGNORECASE)
     return text[:_LONGEST]
-
-
-def _is_id(part: Any) -> bool:
-    return isinstance(part, int)

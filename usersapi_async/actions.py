@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from . import payloads, responses
+from ._checks import hidden
+from .errors import PayloadError
 from .listing import UserStream, walk
 
 if TYPE_CHECKING:
@@ -45,8 +47,9 @@ class Actions(abc.ABC):
         connects a person that the organisation knows from another project. Never sent twice: see
         `OutcomeUnknown`.
         """
+        doc = hidden({} if doc is None else doc)
         payload = payloads.Create(
-            doc={} if doc is None else doc,
+            doc=doc,
             clogin_id=clogin_id,
             group_id=group_id,
             submit_forms=submit_forms,
@@ -65,9 +68,10 @@ class Actions(abc.ABC):
         disable_email_sending: bool | None = None,
     ) -> responses.CreateChildResponse:
         """Registers a child of the parent whose ``clogin_id`` is ``connected_to``; else as `create`."""
+        doc = hidden({} if doc is None else doc)
         payload = payloads.CreateChild(
             connected_to=connected_to,
-            doc={} if doc is None else doc,
+            doc=doc,
             clogin_id=clogin_id,
             group_id=group_id,
             submit_forms=submit_forms,
@@ -106,6 +110,7 @@ class Actions(abc.ABC):
 
         ``connected_to`` is the parent's id, for a child.
         """
+        doc = hidden(doc)
         payload = payloads.Update(
             clogin_id=clogin_id,
             doc=doc,
@@ -307,3 +312,33 @@ class Actions(abc.ABC):
         `ActionRejected` for the group, a `TransportError` when the service can't be reached.
         """
         return await self.get_user_list(group_id=group_id)
+
+    async def find_user(
+        self, *, username: str | None = None, main_email: str | None = None, group_id: int | None = None
+    ) -> tuple[responses.ListedUser, ...]:
+        """Looks through all users, the excluded too, for those with this username or main email.
+
+        Letters' case is ignored. Nobody is ``()``; an email may be several people's. The walk is one request
+        for every 50 users. That nobody was found proves little while a create may still be under way, or when
+        the list shifted: `reconcile` is for that.
+        """
+        sought = _Sought(username=username, main_email=main_email)
+        username, main_email = None, None
+        if not sought.fields:
+            raise PayloadError(["required: username or main_email @ $"])
+        async with self.iter_users(sought.fields, with_excluded=True, group_id=group_id) as stream:
+            return tuple([user async for user in stream if sought.matches(user)])
+
+
+class _Sought:
+    """Who is looked for; shows nothing of it in a traceback with local variables."""
+
+    def __init__(self, **values: str | None) -> None:
+        self._values = {field: value.strip().casefold() for field, value in values.items() if value}
+        self.fields = list(self._values)
+
+    def matches(self, user: responses.ListedUser) -> bool:
+        """Whether one of the fields is the same, letters' case aside."""
+        return any(
+            str(user.values.get(field)).strip().casefold() == value for field, value in self._values.items()
+        )

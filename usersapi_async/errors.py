@@ -24,14 +24,14 @@
     ├── DeadlineExceeded (TimeoutError)   the whole call ran out of time
     └── OutcomeUnknown                    it must not be repeated, and may or may not have been done
 
-Every error says in ``delivery`` how far the request came. No error carries the token, the payload or the
+Every error says in ``delivery`` how far the request came. No error shows the token, the payload or the
 body of an answer; a server's message is kept with every value of the request masked in it.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -191,13 +191,24 @@ class DeadlineExceeded(UsersApiError, TimeoutError):
 class OutcomeUnknown(UsersApiError):
     """A call that must not be repeated was sent, and what became of it is not known.
 
-    Look before you send it again: ``cause`` is the error that left it open.
+    Look before you send it again. ``cause`` is the error that left it open; ``payload`` is what was sent to
+    which ``group_id``, ``sent_at`` when, in Unix time: what it takes to find out.
     """
 
     default_delivery = Delivery.UNKNOWN
 
     def __init__(
-        self, message: str = "", *, cause: UsersApiError | None = None, delivery: Delivery | None = None
+        self,
+        message: str = "",
+        *,
+        cause: UsersApiError | None = None,
+        payload: Any = None,
+        group_id: int | None = None,
+        sent_at: float | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
         super().__init__(message, delivery=delivery)
         self.cause = cause
+        self.payload = payload
+        self.group_id = group_id
+        self.sent_at = sent_at

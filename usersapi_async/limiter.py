@@ -67,27 +67,36 @@ class RateLimit:
 
 
 class _Queue:
-    """Waiters in the order of their coming; those that gave up are passed over."""
+    """Waiters in the order of their coming; those that gave up are passed over.
+
+    Each gets True when its time has come, or False when it is sent away.
+    """
 
     def __init__(self) -> None:
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[tuple[asyncio.Future[bool], float]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def join(self) -> asyncio.Future[None]:
+    def join(self, patience: float = math.inf) -> asyncio.Future[bool]:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters.append((waiter, patience))
         return waiter
 
     def release_one(self) -> bool:
         """Lets the first go; False when nobody waits."""
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter, _ = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(True)
                 return True
         return False
+
+    def send_away(self, seconds: float) -> None:
+        """Lets those go, without what they waited for, whose patience is shorter."""
+        for waiter, patience in self._waiters:
+            if patience < seconds and not waiter.done():
+                waiter.set_result(False)
 
 
 class Limiter:
@@ -155,23 +164,29 @@ class Limiter:
         while self._in_flight < self.limit and self._slots.release_one():
             self._in_flight += 1
 
-    async def take_turn(self) -> None:
-        """Waits until the rate and the server's pauses let one more request go."""
+    async def take_turn(self, patience: float = math.inf) -> bool:
+        """Waits until the rate and the server's pauses let one more request go.
+
+        False, and no turn is taken, once a pause lasts longer than `patience` seconds.
+        """
+        if self.paused_for > patience:
+            return False
         if not self._turns and self._ready_at() <= self._clock.now():
             self._take()
-            return
-        waiter = self._turns.join()
+            return True
+        waiter = self._turns.join(patience)
         self._arm()
         try:
-            await waiter
+            return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.result():
                 self._give_back()
             raise
 
     def pause(self, seconds: float) -> None:
         """Nobody gets a turn for so long; a longer pause in force stays."""
         self._resume_at = max(self._resume_at, self._clock.now() + seconds)
+        self._turns.send_away(self.paused_for)
 
     def observe(self, began: float, latency: float, *, refused: bool) -> None:
         """Tells how an attempt went: when it began and how long it took, both by this limiter's clock."""
@@ -185,11 +200,11 @@ class Limiter:
     def _ready_at(self) -> float:
         return max(self._resume_at, self._next_turn)
 
-    def _take(self) -> None:
+    def _take(self, *, waited: bool = False) -> None:
         if self._rate is not None:
-            # A turn taken late doesn't push those behind it back, by one interval at the most.
-            earliest = self._clock.now() - self._rate.interval
-            self._next_turn = max(self._next_turn, earliest) + self._rate.interval
+            now, interval = self._clock.now(), self._rate.interval
+            # A timer that fires late doesn't push those behind it back, by one interval at the most.
+            self._next_turn = interval + (max(self._ready_at(), now - interval) if waited else now)
 
     def _give_back(self) -> None:
         if self._rate is not None:
@@ -207,6 +222,6 @@ class Limiter:
     def _grant(self) -> None:
         while self._turns and self._ready_at() <= self._clock.now():
             if self._turns.release_one():
-                self._take()
+                self._take(waited=True)
         if self._turns:
             self._arm()

@@ -103,8 +103,10 @@ class RetryPolicy:
     attempt n + 1 is drawn evenly between 0 and ``base * 2 ** (n - 1)`` seconds, ``cap`` at most (full
     jitter). A server that names a wait is obeyed up to ``max_pause`` seconds; beyond it calls fail at once.
     ``budget_ratio`` is how many retries one call earns, ``budget_burst`` how many may be saved up.
-    ``repeat_writes`` says that no form trigger or mail of this project minds a second ``update`` or
-    ``set_status``; ``retry_unavailable`` that a 503 of this server means that nothing was done.
+    After a write whose fate is unknown the next write to the same user waits ``settle`` seconds, so that a
+    late first one can't overwrite it. ``repeat_writes`` says that no form trigger or mail of this project
+    minds a second ``update`` or ``set_status``; ``retry_unavailable`` that a 503 of this server means that
+    nothing was done.
     """
 
     attempts: int = 5
@@ -114,6 +116,7 @@ class RetryPolicy:
     max_pause: float = 300.0
     budget_ratio: float = 0.1
     budget_burst: float = 100.0
+    settle: float = 30.0
     repeat_writes: bool = False
     retry_unavailable: bool = False
 
@@ -122,7 +125,7 @@ class RetryPolicy:
         for kind, attempts in self.per_kind.items():
             _arguments.instance("per_kind", kind, Kind)
             _arguments.whole(f"per_kind[{kind.name}]", attempts)
-        for name in ("base", "cap", "max_pause", "budget_ratio", "budget_burst"):
+        for name in ("base", "cap", "max_pause", "budget_ratio", "budget_burst", "settle"):
             _arguments.number(name, getattr(self, name))
 
     def attempts_of(self, kind: Kind) -> int:

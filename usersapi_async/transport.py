@@ -13,10 +13,11 @@ import enum
 import math
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import attrs
+from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
@@ -75,15 +76,20 @@ class Watch(BytesPayload):
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Notes, at the last moment before it, whether the body can still reach the connection."""
-        transport: asyncio.Transport | None = getattr(writer, "transport", None)
-        closed = transport is not None and transport.is_closing()
+        # A double in somebody's tests proves nothing, whatever it says of its connection.
+        closed = isinstance(writer, StreamWriter) and _is_closed(writer.transport)
         self.phase = Phase.CLOSED_BEFORE_BODY if closed else Phase.WRITING
         await super().write_with_length(writer, content_length)
 
 
+def _is_closed(transport: asyncio.Transport | None) -> bool:
+    """Whether aiohttp refuses to write; it forgets the transport of a connection that is lost."""
+    return transport is None or transport.is_closing()
+
+
 def _note(request: ClientRequest, phase: Phase) -> None:
-    if isinstance(request.body, Watch):
-        request.body.phase = phase
+    # Whatever goes through this pool has a Watch for its body.
+    cast("Watch", request.body).phase = phase
 
 
 class _WatchedConnector(aiohttp.TCPConnector):

@@ -188,22 +188,32 @@ def _somebody_elses(
     groups = [] if info is None else [info.group_id]
     if isinstance(response, responses.UserListResponse):
         groups += [user.user_info.group_id for user in response.everyone]
-    if any(group not in (None, sent["group_id"]) for group in groups):
+    group_id = _sent_id(sent, "group_id")
+    if group_id is not None and any(group not in (None, group_id) for group in groups):
         return "it names another group @ $.user_info.group_id"
-    asked = sent.get("clogin_id")
+    asked = _sent_id(sent, "clogin_id")
     if info is not None and asked and info.clogin_id != asked:
         return "it names another user @ $.user_info.clogin_id"
     if isinstance(response, responses.SetStatusResponse) and response.users and asked not in response.users:
         return "it names another user @ $.users"
     if isinstance(response, responses.CreateResponse) and response.clogin_id < 1:
         return "it names nobody @ $.user_info.clogin_id"
-    parent = sent.get("connected_to")
+    parent = _sent_id(sent, "connected_to")
     if isinstance(payload, payloads.CreateChild) and info is not None:
         if info.connected_to not in (None, 0, parent):
             return "it names another parent @ $.user_info.connected_to"
     elif isinstance(payload, payloads.Create) and not asked and info is not None and info.is_child:
         return "it names a child @ $.user_info.connected_to"
     return None
+
+
+def _sent_id(sent: Mapping[str, Any], key: str) -> int | None:
+    """An id of the request, which ``extra`` may have put there in any spelling."""
+    value = sent.get(key)
+    try:
+        return None if value is False else _lenient.read_int(value)
+    except Unreadable:
+        return None
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import Self
 
@@ -13,11 +14,11 @@ class Channel:
     """A queue whose `put` never waits, so that no cancellation can lose an outcome; who puts asks for `room`
     before it does more work."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: float) -> None:
         self._size = size
         self._outcomes: deque[Outcome] = deque()
         self._closed = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
 
@@ -32,7 +33,13 @@ class Channel:
             self._drained.clear()
             await self._drained.wait()
 
-    def close(self, error: Exception | None = None) -> None:
+    def open_up(self) -> None:
+        """There is room from now on: no more is coming than what was begun, and the consumer may itself wait
+        for the end of it."""
+        self._size = math.inf
+        self._drained.set()
+
+    def close(self, error: BaseException | None = None) -> None:
         """Says that nothing more comes, or why: it is raised once all outcomes are handed out."""
         self._closed = True
         self._error = error

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import anyio
 import attrs
 
+from usersapi_async._call import Call
 from usersapi_async.errors import PayloadError, SourceError, UsersApiError
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.responses import Response
 from usersapi_async.session import UsersSession
 
 from .channel import Channel
-from .outcomes import Outcome
+from .outcomes import NotAttempted, Outcome
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure, Dependencies, Row, lost, unfinished, won
 from .source import END, Build, Items, Source, built, split
 from .stopping import StopRules
 
-_PARKED_PER_WORKER = 4
+_OPEN_PER_WORKER = 4
+"""Rows on their way for each worker: all of them may be parked at once."""
 _ORDERED_AHEAD = 16
 _CANCELLED = "the batch was cancelled"
+_CRASHED = "the batch crashed"
 
 
 @attrs.frozen(kw_only=True)
@@ -67,8 +70,10 @@ class Engine:
         self._held: dict[int, Outcome] = {}
         self._handed_out = 0
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._stepping: dict[Row, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
+        self._given_up = False
         self._settling = False
         self._reading: anyio.CancelScope | None = None
         self._no_more_rows = False
@@ -85,18 +90,22 @@ class Engine:
             None if deadline is None else self._loop.call_later(deadline, self.abort, "the deadline passed")
         )
         self._tasks = [self._loop.create_task(self._work()) for _ in range(self._policy.workers)]
+        reason = _CANCELLED
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+            reason = _CRASHED
         finally:
             if timer is not None:
                 timer.cancel()
-            self.give_up(_CANCELLED)
+            if not all(task.done() for task in self._tasks):
+                self.give_up(reason)
             try:
-                ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+                await all_ended(self._tasks)
             finally:
-                self._settle()
+                crashes = [task.exception() for task in self._tasks if not task.cancelled()]
+                self._settle(reason)
                 self._finished.set()
-        crash = next((end for end in ended if isinstance(end, Exception)), self._source_error)
+        crash = next((crash for crash in crashes if crash is not None), self._source_error)
         if crash is not None:
             raise crash
 
@@ -106,6 +115,8 @@ class Engine:
 
     def stop(self, reason: str) -> None:
         """Takes no further row; those taken go on."""
+        if self._channel is not None:
+            self._channel.open_up()
         if self._no_more_rows:
             return
         self._no_more_rows = True
@@ -120,6 +131,13 @@ class Engine:
         if self._abort_reason is not None:
             return
         self._abort_reason = reason
+        if self._open:
+            self.report.stopped_by = self.report.stopped_by or reason
+        for row, task in self._stepping.items():
+            if row.call is not None and row.call.watch is None:
+                # It still waits for its turn: with a pause in force, perhaps for hours.
+                row.withdrawn = True
+                task.cancel()
         for row, timer in self._parked.items():
             timer.cancel()
             self._ready.append(row)
@@ -128,20 +146,28 @@ class Engine:
 
     def give_up(self, reason: str) -> None:
         """Breaks off what is under way; every row still gets its outcome."""
-        if self._open:
-            self.abort(reason)
+        if self._finished.is_set():
+            return
+        self.abort(reason)
+        self._given_up = True
         for task in self._tasks:
             task.cancel()
 
     async def _work(self) -> None:
-        while (row := await self._next_row()) is not None:
-            await self._advance(row)
-            if self._channel is not None:
-                await self._channel.room()
+        try:
+            while (row := await self._next_row()) is not None:
+                await self._advance(row)
+        except asyncio.CancelledError:
+            if not self._given_up:
+                # It came from outside, and the row that this worker had can't go on without it.
+                self.give_up(_CANCELLED)
+            raise
 
     async def _next_row(self) -> Row | None:
         """A row that may be sent now, or None when all have ended."""
-        while True:
+        while not self._given_up:
+            if self._channel is not None:
+                await self._channel.room()
             if self._ready:
                 return self._ready.popleft()
             if self._may_read():
@@ -153,6 +179,7 @@ class Engine:
                 waiter = self._loop.create_future()
                 self._idle.append(waiter)
                 await waiter
+        return None
 
     def _may_read(self) -> bool:
         workers = self._policy.workers
@@ -160,7 +187,7 @@ class Engine:
             return False
         if self._held and self.report.taken - self._handed_out >= workers * _ORDERED_AHEAD:
             return False
-        return len(self._open) < workers * (1 + _PARKED_PER_WORKER)
+        return len(self._open) < workers * _OPEN_PER_WORKER
 
     async def _read(self) -> None:
         """Takes one row."""
@@ -216,16 +243,33 @@ class Engine:
         try:
             if row.call is None:
                 row.call = self._users.prepare(cast("AnyPayload", row.payload))
-            result = await self._users.step(row.call)
+            result = await self._step(row, row.call)
         except UsersApiError as error:
-            self._end(row, lost(row, error))
-            self._obey(self._rules.after_error(error))
+            reason = self._rules.after_error(error)
+            self._obey(reason)
+            if reason is None or (row.call is not None and row.call.attempts):
+                self._end(row, lost(row, error))
+            else:
+                self._end(row, row.not_attempted(reason))
             return
         if isinstance(result, Response):
             self._rules.after_success()
             self._end(row, won(row, result))
         elif not self._left_out(row):
             self._parked[row] = self._loop.call_later(result, self._unpark, row)
+
+    async def _step(self, row: Row, call: Call) -> Response | float:
+        """One attempt, or none if the batch was aborted before the row's turn came."""
+        self._stepping[row] = task = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            return await self._users.step(call)
+        except asyncio.CancelledError:
+            if self._given_up or not row.withdrawn:
+                raise
+            task.uncancel()
+            return 0.0
+        finally:
+            del self._stepping[row]
 
     def _left_out(self, row: Row) -> bool:
         """Ends a row that can't go on since the batch was aborted."""
@@ -261,12 +305,20 @@ class Engine:
             elapsed=self._loop.time() - row.taken_at,
         )
         self.report.elapsed = self._loop.time() - self._began
-        # While settling, the caller's functions are left alone: one of them may be what crashed.
-        kept = self._settling or self._keep(outcome)
-        del self._open[row.index]
-        self.report.add(outcome, keep=kept)
-        if self._channel is not None:
-            self._pass_on(self._channel, outcome)
+        if row.call is not None:
+            # A record still kept of an attempt means that the row ends in the middle of it.
+            abandoned = row.call.watch is not None or isinstance(outcome, NotAttempted)
+            self._users.finish(row.call, getattr(outcome, "error", None), abandoned=abandoned)
+        kept = True
+        try:
+            # While settling, the caller's functions are left alone: one of them may be what crashed.
+            kept = self._settling or self._keep(outcome)
+        finally:
+            # Whatever that raised: what has happened to the row is known, and counts.
+            del self._open[row.index]
+            self.report.add(outcome, keep=kept)
+            if self._channel is not None:
+                self._pass_on(self._channel, outcome)
         self._obey(self._rules.after_outcome(self.report))
         if self._policy.on_progress is not None and not self._settling:
             self._policy.on_progress(self.report.progress())
@@ -284,7 +336,7 @@ class Engine:
             channel.put(self._held.pop(self._handed_out))
             self._handed_out += 1
 
-    def _settle(self) -> None:
+    def _settle(self, reason: str) -> None:
         """Gives an outcome to every row that is still open, after a cancellation or a crash."""
         for timer in self._parked.values():
             timer.cancel()
@@ -292,8 +344,8 @@ class Engine:
         self._ready.clear()
         self._no_more_rows = True
         self._settling = True
-        if self._open:
-            self.report.stopped_by = self.report.stopped_by or _CANCELLED
+        if self._open or not self.report.exhausted:
+            self.report.stopped_by = self.report.stopped_by or reason
         while self._open:
             row = next(iter(self._open.values()))
             self._end(row, unfinished(row, self.report.stopped_by or ""))
@@ -305,3 +357,20 @@ class Engine:
             if not waiter.done():
                 waiter.set_result(None)
                 count -= 1
+
+
+async def all_ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for the end of all; a cancellation meanwhile is passed on to them and raised after that, since
+    what a task left behind does to its rows would never be told."""
+    cancelled: asyncio.CancelledError | None = None
+    # Shielded, since anyio would else repeat a cancellation in each step of the loop.
+    with anyio.CancelScope(shield=True):
+        while pending := [task for task in tasks if not task.done()]:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                for task in pending:
+                    task.cancel()
+    if cancelled is not None:
+        raise cancelled

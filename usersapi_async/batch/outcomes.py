@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import attrs
 
-from usersapi_async.errors import UsersApiError
+from usersapi_async.errors import OutcomeUnknown, UsersApiError
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.responses import Response
 
@@ -50,7 +50,7 @@ class Failed(Ended):
 class InDoubt(Ended):
     """It was sent, and may or may not have been carried out: look before you send it again."""
 
-    error: UsersApiError
+    error: OutcomeUnknown
 
 
 @attrs.frozen(kw_only=True)

@@ -102,14 +102,14 @@ class BatchReport:
 
     @property
     def errors(self) -> Mapping[Key, UsersApiError]:
-        """The error of each kept failure and doubt, by key."""
-        return {
-            outcome.key: outcome.error for outcome in self.outcomes if isinstance(outcome, (Failed, InDoubt))
-        }
+        """The error of each kept failure and doubt, by key; of several rows with one key, the first's."""
+        lost = sorted(self._lost(), key=lambda outcome: outcome.index, reverse=True)
+        first = {outcome.key: outcome for outcome in lost}
+        return {outcome.key: outcome.error for outcome in self._lost() if first[outcome.key] is outcome}
 
     def raise_for_errors(self) -> None:
         """Raises an `ExceptionGroup` of ``errors``, unless there are none and no row was left out."""
-        errors: list[Exception] = list(self.errors.values())
+        errors: list[Exception] = [outcome.error for outcome in self._lost()]
         lost = self.failed + self.in_doubt + self.not_attempted
         if not lost:
             return
@@ -118,3 +118,6 @@ class BatchReport:
             # Not kept, or never attempted: an empty or smaller group would hide them.
             errors.append(UsersApiError(f"{left_out} more rows were not carried out or not attempted"))
         raise ExceptionGroup(f"{lost} of {self.taken} operations did not succeed", errors)
+
+    def _lost(self) -> list[Failed | InDoubt]:
+        return [outcome for outcome in self.outcomes if isinstance(outcome, (Failed, InDoubt))]

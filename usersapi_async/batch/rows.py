@@ -6,6 +6,7 @@ none: one entry a key, nothing for rows without one.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
@@ -48,6 +49,8 @@ class Row:
     owns_key: bool = False
     user: int | None = None
     """The user that this row writes to, once it has its place in that user's order."""
+    withdrawn: bool = False
+    """True once it was called back while it waited for its turn to be sent."""
 
     def not_attempted(self, reason: str) -> NotAttempted:
         """The outcome of a row that is left out."""
@@ -60,7 +63,10 @@ class Dependencies:
     def __init__(self, after_failure: AfterFailure) -> None:
         self._after_failure = after_failure
         self._keys: dict[str, Row | int | str] = {}
-        self._last_writer: dict[int, Row] = {}
+        self._writers: dict[int, Row] = {}
+        """Who has the turn to write to a user."""
+        self._writes: dict[int, list[Row]] = {}
+        """Who waits for it, in the order of the input: a row that had to wait for an id may come in late."""
         self._blocked: dict[int, str] = {}
 
     def register(self, row: Row) -> Outcome | None:
@@ -103,27 +109,38 @@ class Dependencies:
             return row.not_attempted(self._blocked[user])
         if row.user is not None:
             return "ready"
-        before = self._last_writer.get(user)
-        self._last_writer[user] = row
         row.user = user
-        if before is None:
+        if user not in self._writers:
+            self._writers[user] = row
             return "ready"
-        before.waiting.append(row)
+        bisect.insort(self._writes.setdefault(user, []), row, key=lambda waiting: waiting.index)
         return "waiting"
 
     def end(self, row: Row, outcome: Outcome) -> Iterator[Row]:
-        """Notes the end of a row, and gives those that waited for it, to be admitted anew in this order."""
+        """Notes the end of a row, and gives those that waited for it: each is to be admitted anew before the
+        next is asked for."""
         if row.owns_key and isinstance(row.key, str):
             self._keys[row.key] = _created(row, outcome)
         if row.user is not None:
-            if self._last_writer.get(row.user) is row:
-                del self._last_writer[row.user]
             if isinstance(outcome, InDoubt):
                 self._blocked[row.user] = "an earlier write to this user is in doubt"
             elif isinstance(outcome, Failed) and self._after_failure == "skip":
                 self._blocked[row.user] = "an earlier write to this user failed"
         waiting, row.waiting = row.waiting, []
         yield from waiting
+        if row.user is not None:
+            yield from self._next_writer(row, row.user)
+
+    def _next_writer(self, row: Row, user: int) -> Iterator[Row]:
+        writes = self._writes.get(user, [])
+        if self._writers[user] is not row:
+            writes.remove(row)
+        elif writes:
+            self._writers[user] = writes.pop(0)
+            yield self._writers[user]
+        else:
+            del self._writers[user]
+            self._writes.pop(user, None)
 
 
 def _created(row: Row, outcome: Outcome) -> int | str:
@@ -153,21 +170,22 @@ def won(row: Row, response: Response) -> Succeeded:
 
 
 def lost(row: Row, error: UsersApiError) -> Outcome:
-    """The outcome of a row that ended with an error."""
-    kind = InDoubt if isinstance(error, OutcomeUnknown) else Failed
-    return kind(index=row.index, key=row.key, payload=row.payload, error=error)
+    """The outcome of a row that ended with an error: a doubt if a write may have been carried out."""
+    call = row.call
+    if call is not None and error.delivery is Delivery.UNKNOWN and call.kind is not Kind.READ:
+        doubt = error if isinstance(error, OutcomeUnknown) else call.unknown(error)
+        return InDoubt(index=row.index, key=row.key, payload=row.payload, error=doubt)
+    return Failed(index=row.index, key=row.key, payload=row.payload, error=error)
 
 
 def unfinished(row: Row, reason: str) -> Outcome:
     """The outcome of a row that the batch leaves behind."""
     call = row.call
-    if call is None or not call.attempts:
+    if call is None or call.delivery is Delivery.NOT_SENT:
         return row.not_attempted(reason)
     if call.watch is None and call.error is not None:
         return lost(row, call.final(call.error))
-    if call.delivery is Delivery.NOT_SENT:
-        return row.not_attempted(reason)
     error = UsersApiError(
         f"{call.payload.action}: given up while the request was under way: {reason}", delivery=call.delivery
     )
-    return lost(row, call.final(error) if call.kind is Kind.READ else call.unknown(error))
+    return lost(row, call.final(error))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from usersapi_async import _arguments
 from usersapi_async.errors import ConfigurationError, SessionError
 from usersapi_async.session import UsersSession
 
 from .channel import Channel
-from .engine import Engine, Policy
+from .engine import Engine, Policy, all_ended
 from .outcomes import Outcome
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure
@@ -49,6 +50,8 @@ class BatchRunner:
             _arguments.whole("max_same_rejections", max_same_rejections)
         if after_failure not in ("continue", "skip"):
             raise ConfigurationError('after_failure: expected "continue" or "skip"')
+        _checked_function("keep", keep)
+        _checked_function("on_progress", on_progress)
         self._policy = Policy(
             workers=users.limiter.most
             if concurrency is None
@@ -106,8 +109,9 @@ class BatchRunner:
         try:
             yield channel
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            # No cancellation of the task: one that comes before its first step would skip its cleaning up.
+            engine.give_up("the stream was left")
+            await all_ended([task])
 
     async def stop(self, drain: float | None = None) -> None:
         """Takes no further row, lets those taken end, and waits for that.
@@ -115,6 +119,8 @@ class BatchRunner:
         After `drain` seconds (None: however long it takes) what is still under way is given up; a request
         that was sent by then may leave its row in doubt.
         """
+        if drain is not None:
+            _arguments.number("drain", drain)
         engine = self._engine
         if engine is None:
             return
@@ -129,6 +135,7 @@ class BatchRunner:
     def _new_engine(self, items: Items, build: Build | None, keep: Keep, channel: Channel | None) -> Engine:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
+        _checked_function("build", build)
         self._users.require_open()
         self._engine = Engine(self._users, self._policy, items, build, keep, channel)
         self._report = self._engine.report
@@ -136,10 +143,12 @@ class BatchRunner:
 
     async def _drive(self, engine: Engine, channel: Channel, deadline: float | None) -> None:
         """Runs an engine in a task of its own, and closes the channel with what it ends with."""
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             await engine.run(deadline)
-        except Exception as crash:  # noqa: BLE001 (the consumer of the channel raises it)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as crash:  # noqa: BLE001 (the consumer of the channel raises it)
             error = crash
         finally:
             self._engine = None
@@ -156,3 +165,8 @@ def _nothing(_: Outcome) -> bool:
 
 def _checked_deadline(deadline: float | None) -> float | None:
     return None if deadline is None else _arguments.positive("deadline", deadline)
+
+
+def _checked_function(name: str, function: Any) -> None:
+    if function is not None and not callable(function):
+        raise ConfigurationError(f"{name}: expected a function, got {type(function).__name__}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -19,23 +20,27 @@ END = object()
 
 
 class Source:
-    """One pass over the rows."""
+    """One pass over the rows, begun with the first `read`."""
 
     def __init__(self, items: Any) -> None:
-        self._rows: Iterator[Any] | AsyncIterator[Any]
-        if isinstance(items, AsyncIterable):
-            self._rows = aiter(items)
-        elif isinstance(items, Iterable) and not isinstance(items, (str, bytes)):
-            self._rows = iter(items)
-        else:
+        self._items = items
+        self._rows: Any = None
+        self._asynchronous = isinstance(items, AsyncIterable)
+        if not self._asynchronous and (isinstance(items, (str, bytes)) or not isinstance(items, Iterable)):
             raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
 
     async def read(self) -> Any:
         """The next row, or `END`. Raises `SourceError`."""
         try:
-            if isinstance(self._rows, AsyncIterator):
-                return await anext(self._rows, END)
-            return next(self._rows, END)
+            if self._rows is None:
+                self._rows = aiter(self._items) if self._asynchronous else iter(self._items)
+            return await anext(self._rows, END) if self._asynchronous else next(self._rows, END)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this task: the iterable let out the end of one of its own.
+            raise SourceError("the iterable of rows raised CancelledError") from error
         except Exception as error:
             raise SourceError(f"the iterable of rows raised {type(error).__name__}") from error
 

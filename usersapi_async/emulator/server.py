@@ -70,7 +70,8 @@ async def running_emulator(
         accept, host, port, ssl=ssl_context, backlog=_BACKLOG
     )
     scheme = "http" if ssl_context is None else "https"
-    emulator.base_url = f"{scheme}://{host}:{listener.sockets[0].getsockname()[1]}{USERS_PATH}"
+    shown_host = f"[{host}]" if ":" in host else host
+    emulator.base_url = f"{scheme}://{shown_host}:{listener.sockets[0].getsockname()[1]}{USERS_PATH}"
     try:
         yield emulator
     finally:

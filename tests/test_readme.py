@@ -1,0 +1,119 @@
+"""The README: each Python block runs as it stands, and what is derived from the code agrees with it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from sybil import Example, Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from usersapi_async.emulator import Emulator, Fault
+from usersapi_async.retry import render_table
+
+README = Path(__file__).parent.parent / "README.md"
+DOCUMENT = Sybil(parsers=[PythonCodeBlockParser()]).parse(README)
+BLOCKS = [example for example in DOCUMENT.examples()]
+
+
+def _program(block: Example) -> dict[str, Any]:
+    """Runs a block as a program of its own and gives its names."""
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block.parsed, f"README.md:{block.line}", "exec", dont_inherit=True), namespace)  # noqa: S102
+    return namespace
+
+
+def _block_with(text: str) -> Example:
+    return next(block for block in BLOCKS if text in block.parsed)
+
+
+@pytest.fixture
+def environment(usersapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, with the environment that the README's programs read."""
+    credentials = usersapi_emulator.credentials
+    monkeypatch.setenv("USERSAPI_ID", str(credentials["api_id"]))
+    monkeypatch.setenv("USERSAPI_USER", credentials["api_user"])
+    monkeypatch.setenv("USERSAPI_TOKEN", credentials["api_token"])
+    monkeypatch.setenv("USERSAPI_GROUP", str(usersapi_emulator.group_id))
+    monkeypatch.setenv("USERSAPI_BASE_URL", usersapi_emulator.base_url)
+    return usersapi_emulator
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
+def test_block_runs(block: Example, environment: Emulator) -> None:
+    """Every block is a whole program."""
+    names = _program(block)
+    for name, value in names.items():
+        if name.startswith("test_"):
+            value(environment)
+
+
+def test_bulk_job_prints_what_its_comments_say(
+    environment: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bulk job's comments are its output."""
+    _program(_block_with("max_errors=0.5"))
+    counts, balance, error = capsys.readouterr().out.splitlines()
+    assert (counts, balance) == ("2 1 0 1", "0.00")
+    assert error == "not an email address @ $.doc.main_email"
+
+
+@contextmanager
+def _served(app: Any) -> Iterator[str]:
+    """The app under a real uvicorn, in a thread of its own."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    started = threading.Event()
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    server = Announcing(server.config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    try:
+        assert started.wait(10)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+async def test_web_app_under_uvicorn(environment: Emulator) -> None:
+    """The FastAPI example serves many people over one session, and turns each error into its status."""
+    app = _program(_block_with("FastAPI(lifespan=lifespan)"))["app"]
+    with _served(app) as url:
+        async with aiohttp.ClientSession(url) as client:
+
+            async def register(email: str) -> tuple[int, Any]:
+                async with client.post("/people", json={"first_name": "Nina", "email": email}) as answer:
+                    return answer.status, await answer.json()
+
+            answers = await asyncio.gather(*(register(f"nina{n}@example.org") for n in range(50)))
+            assert {status for status, _ in answers} == {201}
+            assert {body["id"] for _, body in answers} == set(environment.users)
+
+            assert (await register("no address"))[0] == 422
+            environment.script(Fault.rejected("no such form"), Fault.drop_after(), Fault.status(400))
+            assert [(await register("a@example.org"))[0] for _ in range(3)] == [409, 504, 503]
+    assert environment.executed["create"] == 51
+
+
+def test_delivery_table_is_the_code_s() -> None:
+    """The table of the README is rendered from the table that decides."""
+    found = re.search(
+        r"<!-- begin delivery table -->\n(.*)\n<!-- end delivery table -->", README.read_text(), re.DOTALL
+    )
+    assert found is not None
+    assert found[1].strip() == render_table()

@@ -1,0 +1,267 @@
+"""A noisy, failing run shows no secret and no person, wherever one might look."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.servers import Connection, answer, answering, raw_server, until
+from usersapi_async import (
+    AddEmail,
+    BatchRunner,
+    ConfigurationError,
+    Create,
+    CreateChild,
+    Credentials,
+    Custom,
+    Email,
+    Login,
+    Product,
+    Ref,
+    RetryPolicy,
+    Timeout,
+    Update,
+    UsersApiError,
+    UsersSession,
+)
+from usersapi_async.emulator import Fault
+from usersapi_async.otel import OpenTelemetryObserver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.servers import Handler
+    from usersapi_async.emulator import Emulator
+
+TOKEN = "6f0e7b0e-1234-4000-8000-5ec4e75ec4e7"
+ADMIN = "chief.admin@camp.example"
+PERSON: dict[str, str | int] = {
+    "first_name": "Philippa",
+    "last_name": "Quirke",
+    "main_email": "philippa.quirke@home.example",
+    "username": "pquirke77",
+    "password": "hunter2hunter2",
+    "allergies": "Walnuts and wasps",
+    "phone": 441632960961,
+}
+SECRETS = [TOKEN, ADMIN, *map(str, PERSON.values()), "5ec4e7", "nut allergy letter"]
+
+
+class Noise:
+    """Everything that a run emits."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def add(self, *values: object) -> None:
+        """Takes values as `repr` and `str` show them."""
+        for value in values:
+            self.parts += [repr(value), str(value)]
+
+    def add_error(self, error: BaseException) -> None:
+        """Takes an exception with all that hangs on it: local variables of our frames, and its context.
+
+        The callers' own frames and lines are theirs: only what this package's frames hold is taken.
+        """
+        seen: BaseException | None = error
+        while seen is not None:
+            self.add(seen, vars(seen))
+            for frame, _ in traceback.walk_tb(seen.__traceback__):
+                if "usersapi_async" in frame.f_code.co_filename and "test" not in frame.f_code.co_filename:
+                    self.add(dict(frame.f_locals))
+            seen = seen.__cause__ or seen.__context__
+
+    def assert_silent(self) -> None:
+        """Fails on the first secret in it."""
+        text = "\n".join(self.parts)
+        assert len(text) > 1000
+        for secret in SECRETS:
+            assert secret.casefold() not in text.casefold(), secret
+
+
+@pytest.fixture
+def noise(caplog: pytest.LogCaptureFixture) -> Noise:
+    """Collects, with every logger at its lowest level."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("asyncio", "aiohttp.client", "usersapi_async"):
+        caplog.set_level(logging.DEBUG, name)
+    return Noise()
+
+
+async def collected(noise: Noise, call: Awaitable[Any]) -> None:
+    """Awaits what must fail, and collects the error."""
+    try:
+        await call
+    except UsersApiError as error:
+        noise.add_error(error)
+    else:
+        pytest.fail("it went well")
+
+
+def echoing(status: str) -> Handler:
+    """Answers that repeat the whole request, its head and its body, in their message."""
+
+    async def handle(connection: Connection) -> None:
+        while request := await connection.request():
+            text = request.decode()
+            await connection.send(
+                answer({"success": False, "msg": text, "meta_info": {"u_name": text}}, status=status)
+            )
+
+    return handle
+
+
+MAIL = Email(
+    sender=ADMIN, to=str(PERSON["main_email"]), subject="Nut allergy letter", body="Walnuts and wasps"
+)
+SERVERS: list[Handler] = [
+    echoing("200 OK"),
+    echoing("403 Forbidden"),
+    echoing("500 Internal Server Error"),
+    *map(
+        answering,
+        [
+            answer(f"<html>{TOKEN} Philippa Quirke</html>".encode()),
+            answer({"success": True, "user_info": {"clogin_id": "Philippa"}, "msg": TOKEN}),
+            answer(
+                b'{"success": true, "user_info": {"clogin_id": 5, "connected_to": 9, "u_name": "Philippa"}}'
+            ),
+            answer(b'{"success": true, "msg": "Philippa', length=500),
+            b"HTTP/1.1 200 Philippa Quirke\r\nBad header " + TOKEN.encode() + b"\r\n\r\n",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("position", range(len(SERVERS)))
+async def test_errors_of_every_kind_show_nothing(
+    noise: Noise, caplog: pytest.LogCaptureFixture, position: int
+) -> None:
+    """Whatever the server answers, the error with its locals, the log and the spans hold no secret."""
+    asyncio.get_running_loop().set_debug(True)
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with (
+        raw_server(SERVERS[position]) as server,
+        UsersSession(
+            Credentials(7, ADMIN, TOKEN),
+            group_id=100909072,
+            base_url=server.url,
+            retry=RetryPolicy(attempts=1, settle=0),
+            timeout=Timeout(attempt=5),
+            observer=OpenTelemetryObserver(provider),
+        ) as users,
+    ):
+        noise.add(users, vars(users))
+        calls: list[Callable[[], Awaitable[Any]]] = [
+            lambda: users.create(PERSON),
+            lambda: users.create_child(5, PERSON),
+            lambda: users.update(6, {key: value for key, value in PERSON.items() if key != "password"}),
+            lambda: users.add_email(6, MAIL),
+            lambda: users.add_product(6, Product(name="Walnuts and wasps", product_remark="Philippa Quirke")),
+            lambda: users.send(Custom(action="zap", extra=PERSON)),
+            lambda: users.find_user(username="pquirke77", main_email=str(PERSON["main_email"])),
+        ]
+        if position in (4, 5):
+            # Answers that suit some of these calls, so that they succeed.
+            calls = calls[:1]
+        for call in calls:
+            await collected(noise, call())
+        report = await BatchRunner(users).run([("philippa.quirke@home.example", Create(doc=PERSON))])
+        noise.add(report, *report.outcomes)
+        for outcome in report.outcomes:
+            noise.add_error(outcome.error)  # type: ignore[union-attr]
+    provider.shutdown()
+    for span in spans.get_finished_spans():
+        noise.add(span.to_json())
+    noise.parts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    noise.assert_silent()
+
+
+async def test_payload_faults_show_nothing(noise: Noise, users: UsersSession) -> None:
+    """A payload that is refused shows types and paths, never values, in any frame of ours."""
+    bad = {**PERSON, "password": "hunt", "main_email": "philippa.quirke at home.example", "x": float("nan")}
+    calls: list[Callable[[], Awaitable[Any]]] = [
+        lambda: users.create(bad),
+        lambda: users.create_child(0, bad),
+        lambda: users.update(0, {**bad, "_system": "Walnuts and wasps"}),
+        lambda: users.send(Create(doc=bad)),
+        lambda: users.send(CreateChild(connected_to=Ref("pquirke77"), doc=PERSON)),
+        lambda: users.add_email(0, MAIL),
+    ]
+    for call in calls:
+        try:
+            await call()
+        except UsersApiError as error:
+            noise.add_error(error)
+    with pytest.raises(TypeError) as caught:
+        Create(PERSON)  # type: ignore[arg-type, call-arg]
+    noise.add_error(caught.value)
+    with pytest.raises(TypeError) as caught:
+        Update(doc=PERSON)  # type: ignore[call-arg]
+    noise.add_error(caught.value)
+    noise.assert_silent()
+
+
+async def test_a_cancelled_call_shows_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
+    """The frames that a cancellation passes through hold no secret of ours."""
+    emulator.script(Fault.slow(30))
+    call = asyncio.ensure_future(users.create(PERSON))
+    await until(lambda: emulator.received["create"])
+    call.cancel()
+    try:
+        await call
+    except asyncio.CancelledError as error:
+        noise.add_error(error)
+        noise.parts.append("x" * 1000)
+    noise.assert_silent()
+
+
+async def test_values_show_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
+    """Payloads, responses, references and credentials hide what they hold."""
+    created = await users.create(PERSON)
+    noise.add(
+        created,
+        created.meta_info,
+        await users.get_info(created.clogin_id, list(PERSON), all_fields=True),
+        await users.get_user_list(list(PERSON)),
+        Create(doc=PERSON),
+        CreateChild(connected_to=Ref("pquirke77"), doc=PERSON, extra=PERSON),
+        AddEmail(clogin_id=5, emails=[MAIL]),
+        MAIL,
+        Product(name="x", product_remark="Philippa"),
+        Credentials(7, ADMIN, TOKEN),
+        UsersSession(Credentials(7, ADMIN, TOKEN)),
+    )
+    login = await users.send(Login(clogin_id=created.clogin_id))
+    assert login.user_token not in repr(login)
+    assert emulator.credentials["api_token"] not in repr(users)
+    noise.assert_silent()
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\x00b", " padded ", "tab\tbed"])
+@pytest.mark.parametrize("name", ["api_user", "api_token"])
+def test_credentials_that_could_break_out_of_their_header(name: str, value: str) -> None:
+    """Line breaks and control characters are refused by the argument's name, without the value."""
+    good = {"api_id": 7, "api_user": ADMIN, "api_token": TOKEN}
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        Credentials(**{**good, name: value})  # type: ignore[arg-type]
+    assert "Evil" not in str(caught.value)
+
+
+def test_a_pickled_error_shows_nothing(noise: Noise) -> None:
+    """Errors travel between processes with their delivery and without their secrets."""
+    with pytest.raises(UsersApiError) as caught:
+        Create(doc={**PERSON, "password": "hunt"})
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (its own output)
+    assert (again.faults, again.delivery) == (caught.value.faults, caught.value.delivery)  # type: ignore[attr-defined]
+    assert str(again) == str(caught.value)

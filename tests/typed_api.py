@@ -1,0 +1,195 @@
+"""What type checkers tell users: only mypy reads this file, nothing in it ever runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from typing import Any, assert_never, assert_type
+
+from usersapi_async import (
+    AddEmail,
+    AddEmailResponse,
+    AddProduct,
+    AddProductResponse,
+    BatchReport,
+    BatchRunner,
+    Create,
+    CreateChild,
+    CreateChildResponse,
+    CreateResponse,
+    Credentials,
+    Custom,
+    Delivery,
+    Email,
+    Failed,
+    GetInfo,
+    GetInfoResponse,
+    GetUserList,
+    InDoubt,
+    ListedUser,
+    Login,
+    LoginResponse,
+    MetaInfo,
+    NotAttempted,
+    Outcome,
+    OutcomeUnknown,
+    Product,
+    RateLimit,
+    RateLimited,
+    Ref,
+    Response,
+    RetryPolicy,
+    SetStatus,
+    SetStatusResponse,
+    Succeeded,
+    Timeout,
+    Update,
+    UpdateResponse,
+    UserInfo,
+    UserListResponse,
+    UsersApiError,
+    UsersSession,
+    UserStream,
+)
+from usersapi_async.emulator import Emulator, running_emulator
+
+
+async def opening(credentials: Credentials) -> None:
+    assert_type(Credentials.from_env(), Credentials)
+    session = UsersSession(
+        credentials,
+        group_id=1,
+        rate=RateLimit(20, per=1.0),
+        concurrency="auto",
+        timeout=Timeout(attempt=5),
+        retry=RetryPolicy(attempts=2),
+    )
+    UsersSession(lambda: credentials, concurrency=8)
+    async with session as users:
+        assert_type(users, UsersSession)
+        assert_type(users.with_options(timeout=Timeout(total=None)), UsersSession)
+        assert_type(users.group_id, int | None)
+
+    UsersSession("token")  # type: ignore[arg-type]
+    UsersSession(credentials, 1)  # type: ignore[call-arg]
+    UsersSession(credentials, concurrency="most")  # type: ignore[arg-type]
+    UsersSession(credentials, timeout=5)  # type: ignore[arg-type]
+
+
+async def actions(users: UsersSession) -> None:
+    created = await users.create({"first_name": "Nina", "main_email": "nina@example.org"})
+    assert_type(created, CreateResponse)
+    assert_type(await users.create_child(1, {"first_name": "Tom"}, clogin_id=False), CreateChildResponse)
+    assert_type(await users.login(1), LoginResponse)
+    assert_type(await users.update(1, {"city": "Ghent"}, submit_forms=False), UpdateResponse)
+    assert_type(await users.add_product(1, Product(p_id=1)), AddProductResponse)
+    assert_type(await users.add_product(1, [Product(name="camp")]), AddProductResponse)
+    email = Email(sender="a@example.org", to="b@example.org", subject="s", body="b")
+    assert_type(await users.add_email(1, email), AddEmailResponse)
+    assert_type(await users.get_info(1, ["city"], family=True), GetInfoResponse)
+    assert_type(await users.set_status(1, 0), SetStatusResponse)
+    assert_type(await users.get_user_list(with_excluded=True), UserListResponse)
+    assert_type(await users.check(), UserListResponse)
+    async with users.iter_users(["city"]) as stream:
+        assert_type(stream, UserStream)
+        async for user in stream:
+            assert_type(user, ListedUser)
+
+    await users.create({"first_name": object()})  # type: ignore[dict-item]
+    await users.create({1: "Nina"})  # type: ignore[dict-item]
+    await users.create(clogin_id="1")  # type: ignore[arg-type]
+    await users.create({}, 1)  # type: ignore[call-arg]
+    await users.login("1")  # type: ignore[arg-type]
+    await users.login()  # type: ignore[call-arg]
+    await users.update(1)  # type: ignore[call-arg]
+    await users.add_product(1, 2)  # type: ignore[arg-type]
+    await users.set_status(1, None)  # type: ignore[arg-type]
+    await users.get_user_list(starting_position="0")  # type: ignore[arg-type]
+
+
+async def payloads(users: UsersSession) -> None:
+    assert_type(await users.send(Create(doc={"first_name": "Nina"})), CreateResponse)
+    assert_type(await users.send(CreateChild(connected_to=Ref("nina"))), CreateChildResponse)
+    assert_type(await users.send(Login(clogin_id=1)), LoginResponse)
+    assert_type(await users.send(Update(clogin_id=1, doc={"city": "Ghent"})), UpdateResponse)
+    assert_type(await users.send(AddProduct(clogin_id=1, products=[Product(p_id=1)])), AddProductResponse)
+    assert_type(await users.send(AddEmail(clogin_id=1, emails=[])), AddEmailResponse)
+    assert_type(await users.send(GetInfo(clogin_id=1)), GetInfoResponse)
+    assert_type(await users.send(SetStatus(clogin_id=1, status_id=2)), SetStatusResponse)
+    assert_type(await users.send(GetUserList()), UserListResponse)
+    assert_type(await users.send(Custom(action="merge", repeatable=True)), Response)
+
+    payload = Create()
+    payload.group_id = 1  # type: ignore[misc]
+    Create(1)  # type: ignore[call-arg]
+    Create(doc=["Nina"])  # type: ignore[arg-type]
+    CreateChild()  # type: ignore[call-arg]
+    CreateChild(connected_to="1")  # type: ignore[arg-type]
+    Login(clogin_id=None)  # type: ignore[arg-type]
+    Product(p_id="1")  # type: ignore[arg-type]
+    await users.send({"action": "create"})  # type: ignore[arg-type]
+
+
+def responses(created: CreateResponse, read: GetInfoResponse, page: UserListResponse) -> None:
+    assert_type(created.clogin_id, int)
+    assert_type(created.user_info, UserInfo)
+    assert_type(created.user_info.is_child, bool)
+    assert_type(created.meta_info, MetaInfo | None)
+    assert_type(created.problems, tuple[str, ...])
+    assert_type(created.extra, Mapping[str, Any])
+    assert created.meta_info is not None
+    assert_type(created.meta_info.total_balance, Decimal | None)
+    assert_type(created.meta_info.total_forms, int | None)
+    assert_type(read.user_info, UserInfo | None)
+    assert_type(read.values, Mapping[str, Any])
+    assert_type(page.everyone, tuple[ListedUser, ...])
+
+    created.msg = "changed"  # type: ignore[misc]
+
+
+def errors(error: UsersApiError) -> None:
+    assert_type(error.delivery, Delivery)
+    assert_type(error.attempts, int)
+    if isinstance(error, OutcomeUnknown):
+        assert_type(error.cause, UsersApiError | None)
+    if isinstance(error, RateLimited):
+        assert_type(error.retry_after, float | None)
+
+
+async def batch(users: UsersSession, rows: AsyncIterator[dict[str, str]]) -> None:
+    runner = BatchRunner(users, concurrency=8, max_errors=0.1, after_failure="skip")
+    report = await runner.run([Create(), ("nina", Create())], deadline=60)
+    assert_type(report, BatchReport)
+    assert_type(report.succeeded, int)
+    assert_type(report.meta_info, Mapping[str | int, MetaInfo])
+    assert_type(report.errors, Mapping[str | int, UsersApiError])
+    await runner.run(rows, build=lambda row: Create(doc=row))
+    async with runner.stream(rows, build=lambda row: Create(doc=row)) as outcomes:
+        async for outcome in outcomes:
+            assert_type(outcome, Succeeded | Failed | InDoubt | NotAttempted)
+
+    BatchRunner()  # type: ignore[call-arg]
+    BatchRunner(users, after_failure="stop")  # type: ignore[arg-type]
+    await runner.run(Create())  # type: ignore[arg-type]
+    await runner.run([], build="Create")  # type: ignore[arg-type]
+
+
+def told(outcome: Outcome) -> str:
+    match outcome:
+        case Succeeded(clogin_id=clogin_id):
+            assert_type(clogin_id, int | None)
+            return f"created {clogin_id}"
+        case Failed(error=error) | InDoubt(error=error):
+            assert_type(error, UsersApiError)
+            return str(error)
+        case NotAttempted(reason=reason):
+            return reason
+        case _:
+            assert_never(outcome)
+
+
+async def emulator() -> None:
+    async with running_emulator() as running:
+        assert_type(running, Emulator)
+        assert_type(Credentials(**running.credentials), Credentials)
+        assert_type(running.base_url, str)

@@ -1,0 +1,110 @@
+"""The commands and their options; what each does lies in a module of its own, imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from usersapi_async import UsersApiError, __version__
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Works on the users endpoint of a registration platform.",
+    epilog="Start with: usersapi demo",
+    no_args_is_help=True,
+    add_completion=False,
+    # Its tracebacks show local variables, and so people's data and the token.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"usersapi-async {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Shows what the library or the operating system complains about without a traceback."""
+    try:
+        yield
+    except (UsersApiError, OSError) as error:
+        typer.echo(f"usersapi: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("usersapi: interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command(epilog="Example: usersapi demo --people 500 --faults")
+def demo(
+    people: Annotated[int, typer.Option(min=1, help="How many people the sample has.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed makes another sample.")] = 0,
+    directory: Annotated[Path, typer.Option(file_okay=False, help="Where the files go.")] = Path(
+        "usersapi-demo"
+    ),
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Have connections drop and requests be refused as too many.")
+    ] = False,
+) -> None:
+    """Import a made-up CSV of families into an emulator of the service, and check the result.
+
+    A few dozen rows fail on purpose. Nothing leaves this machine.
+    The first Ctrl-C takes no further row and lets those taken end, the second stops at once.
+    """
+    from .demo import DemoOptions, run_demo
+
+    with _errors_in_one_line():
+        raise typer.Exit(run_demo(DemoOptions(people=people, seed=seed, directory=directory, faults=faults)))
+
+
+@app.command(epilog="Example: usersapi emulator --port 8080 --fault rate_limited=0.05")
+def emulator(
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides ids, token and faults.")] = 0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that each request takes.")] = 0.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SHARE",
+            help="The share of requests that go wrong in this way, like drop_after=0.01; may be repeated.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input ends, for programs that start it.")
+    ] = False,
+) -> None:
+    """Run an emulator of the service until Ctrl-C, and print how to reach it.
+
+    Its people live in memory, and its token is good for nothing else.
+    """
+    from .emulator_command import announce, announce_as_json, faults_of, run_emulator
+
+    with _errors_in_one_line():
+        run_emulator(
+            announce_as_json if as_json else announce,
+            until_eof=until_eof,
+            host=host,
+            port=port,
+            seed=seed,
+            latency=latency,
+            faults=faults_of(fault or []),
+        )

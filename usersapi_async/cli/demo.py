@@ -1,0 +1,114 @@
+"""The demonstration: a made-up file of people goes into an emulator through real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import attrs
+
+from usersapi_async.batch import BatchReport, BatchRunner
+from usersapi_async.session import UsersSession
+
+from .app import INTERRUPTED
+from .check import check
+from .emulator_process import EmulatorPlace, emulator_process
+from .interruption import Interruptions
+from .progress import shown_progress
+from .report import make_console, say, show_report
+from .results import results_file
+from .rows import CsvRows, person_of
+from .sample import COLUMNS, Sample, make_sample, write_people
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_FAULTS = ("rate_limited=0.03", "drop_before=0.01", "drop_after=0.01")
+
+
+@attrs.frozen(kw_only=True)
+class DemoOptions:
+    """What the command line says."""
+
+    people: int
+    seed: int
+    directory: Path
+    faults: bool
+
+
+@attrs.define(kw_only=True)
+class _Run:
+    """What is known after the import; ``counted`` is None if the emulator did not say."""
+
+    report: BatchReport
+    tally: Tally
+    counted: int | None
+    interrupted: bool
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Runs the demonstration and gives the exit code."""
+    console = make_console()
+    people, results = options.directory / "people.csv", options.directory / "results.csv"
+    options.directory.mkdir(parents=True, exist_ok=True)
+    sample = make_sample(options.people, options.seed)
+    write_people(people, sample)
+    say(
+        console,
+        f"Wrote {len(sample.people):,} people in {sample.families:,} families to {people}; "
+        f"{len(sample.spoilt):,} can't be registered, by mistakes made on purpose.",
+    )
+    faults = _FAULTS if options.faults else ()
+    with emulator_process([f"--seed={options.seed}", *(f"--fault={fault}" for fault in faults)]) as place:
+        say(console, f"Importing them into an emulator of the service at {place.base_url}\n")
+        run = asyncio.run(_import(place, people, results, sample, console))
+    show_report(console, run.report, run.tally)
+    say(console, f"\nResults, one line a row, with the input of those that did not succeed: {results}")
+    # Faults and interruptions hit rows that nobody planned to fail.
+    as_planned = not (options.faults or run.interrupted)
+    verdict = check(
+        run.report,
+        rows=len(sample.people),
+        counted=run.counted,
+        unexpected=sample.spoilt ^ run.tally.lost if as_planned else frozenset(),
+    )
+    say(console, verdict.sentence)
+    if run.interrupted:
+        return INTERRUPTED
+    return 0 if verdict.good else 1
+
+
+async def _import(
+    place: EmulatorPlace, people: Path, results: Path, sample: Sample, console: Console
+) -> _Run:
+    tally, rows = Tally(), CsvRows(people)
+    session = UsersSession(place.credentials, group_id=place.group_id, base_url=place.base_url)
+    with (
+        results_file(results, COLUMNS) as file,
+        shown_progress(console, len(sample.people)) as display,
+    ):
+        async with session as users:
+            runner = BatchRunner(users, ordered=True, on_progress=display.update)
+            async with runner.stream(rows, build=person_of) as outcomes:
+                with Interruptions(runner, display.say) as interruptions:
+                    async for outcome in outcomes:
+                        file.write(outcome, rows.release(outcome.index))
+                        tally.add(outcome)
+    return _Run(
+        report=runner.report,
+        tally=tally,
+        counted=await count_users(place.state_url),
+        interrupted=interruptions.count > 0,
+    )
+
+
+async def count_users(state_url: str) -> int | None:
+    """The emulator's own count; None if it does not answer."""
+    try:
+        async with aiohttp.ClientSession() as client, client.get(state_url) as answer:
+            return int((await answer.json())["users"])
+    except (aiohttp.ClientError, TimeoutError):
+        return None

@@ -1,0 +1,45 @@
+"""Reads people from a CSV file, and makes each row a payload."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from usersapi_async.payloads import Create, CreateChild, Ref
+
+CsvRow: TypeAlias = "Mapping[str, str]"
+
+KEY = "key"
+PARENT_KEY = "parent_key"
+
+
+class CsvRows:
+    """The rows of a file as pairs of key and row, read one by one.
+
+    Each is held until `release` asks for it by its index: an outcome knows its payload, but not the row
+    that none could be made of.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: dict[int, CsvRow] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, CsvRow]]:
+        with self._path.open(encoding="utf-8-sig", newline="") as file:
+            for index, row in enumerate(csv.DictReader(file)):
+                self._held[index] = row
+                yield row[KEY], row
+
+    def release(self, index: int) -> CsvRow:
+        """The row with that index, once."""
+        return self._held.pop(index)
+
+
+def person_of(row: CsvRow) -> Create | CreateChild:
+    """Registers the person of a row without mails and triggers; empty cells are left out."""
+    doc = {column: cell for column, cell in row.items() if cell and column not in (KEY, PARENT_KEY)}
+    if parent := row[PARENT_KEY]:
+        return CreateChild(connected_to=Ref(parent), doc=doc, submit_forms=False, disable_email_sending=True)
+    return Create(doc=doc, submit_forms=False, disable_email_sending=True)

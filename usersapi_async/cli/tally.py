@@ -1,0 +1,34 @@
+"""Collects from a stream of outcomes what a report shows. No I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from usersapi_async.batch import Outcome, Succeeded
+
+from .results import complaint, outcome_name
+
+_EXAMPLES = 4
+
+
+@attrs.define(eq=False)
+class Tally:
+    """``examples`` are the first successes. ``complaints`` counts outcome, kind and message of the others,
+    ``first`` has the key of the first row of each, ``lost`` the keys of all."""
+
+    examples: list[Succeeded] = attrs.field(factory=list)
+    complaints: Counter[tuple[str, str, str]] = attrs.field(factory=Counter)
+    first: dict[tuple[str, str, str], str | int] = attrs.field(factory=dict)
+    lost: set[str | int] = attrs.field(factory=set)
+
+    def add(self, outcome: Outcome) -> None:
+        """Takes one outcome in."""
+        if not isinstance(outcome, Succeeded):
+            self.lost.add(outcome.key)
+            told = (outcome_name(outcome), *complaint(outcome))
+            self.complaints[told] += 1
+            self.first.setdefault(told, outcome.key)
+        elif len(self.examples) < _EXAMPLES:
+            self.examples.append(outcome)

@@ -1,0 +1,292 @@
+"""What happens to a call between its caller and the wire: limiter, transport and decision, by attempts.
+
+A `Dispatcher` holds all that the calls of a session share. `UsersSession.send` drives a call from its first
+attempt to its end; a batch does the same for many calls, and holds no worker while one waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from . import _arguments, payloads, responses, wire
+from ._call import Call, GivenIds
+from .errors import (
+    ConfigurationError,
+    Delivery,
+    OutcomeUnknown,
+    RateLimited,
+    ResponseError,
+    SessionError,
+    UsersApiError,
+)
+from .observer import (
+    AttemptStarted,
+    CallFinished,
+    CallStarted,
+    Ending,
+    Observer,
+    Paused,
+    RetryScheduled,
+    notify,
+)
+from .retry import Decision, Kind, RetryBudget, RetryPolicy, evidence_of
+from .settings import Credentials, CredentialsSource, Timeout
+from .transport import PoolSettings, Transport
+
+if TYPE_CHECKING:
+    from .limiter import Limiter
+
+_MOST_UNSETTLED = 10_000
+
+
+@attrs.frozen
+class Options:
+    """What may differ from call to call. Raises `ConfigurationError`."""
+
+    group_id: int | None
+    timeout: Timeout
+    retry: RetryPolicy
+    classify: wire.Classifier
+    observer: Observer | None
+
+    def __attrs_post_init__(self) -> None:
+        if self.group_id is not None:
+            _arguments.whole("group_id", self.group_id)
+        _arguments.instance("timeout", self.timeout, Timeout)
+        _arguments.instance("retry", self.retry, RetryPolicy)
+        if self.observer is not None:
+            _arguments.instance("observer", self.observer, Observer)
+
+
+class Dispatcher:
+    """One pool, one pace, one retry budget, and what was learnt of the users written to."""
+
+    def __init__(
+        self,
+        credentials: CredentialsSource,
+        pool: PoolSettings,
+        limiter: Limiter,
+        budget: RetryBudget,
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self.limiter = limiter
+        self._credentials = credentials
+        self._pool = pool
+        self._budget = budget
+        self._wall_clock = wall_clock
+        self._rng = rng
+        self._transport: Transport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.given_ids = GivenIds()
+        self._unsettled: dict[int, float] = {}
+
+    @property
+    def state(self) -> str:
+        """ "new", "open" or "closed"."""
+        if self._transport is not None:
+            return "open"
+        return "new" if self._loop is None else "closed"
+
+    def open(self) -> None:
+        """Creates the pool, in the event loop that runs."""
+        if self.state != "new":
+            raise SessionError(f"the session is {self.state}; make another for another `async with`")
+        self._loop = asyncio.get_running_loop()
+        self._transport = Transport(self._pool)
+
+    async def close(self) -> None:
+        """Closes the pool; calls under way end as connections lost."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
+
+    def require_open(self) -> Transport:
+        """The transport. Raises `SessionError` unless calls can be sent from here and now."""
+        if self._transport is None:
+            raise SessionError(f"the session is {self.state}; use it within `async with UsersSession(…)`")
+        if self._loop is not asyncio.get_running_loop():
+            raise SessionError("the session belongs to another event loop; open one in each loop")
+        return self._transport
+
+    def prepare(self, payload: payloads.AnyPayload, options: Options) -> Call:
+        """Begins a call. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
+        self.require_open()
+        call = Call.of(payload, options.group_id, options.retry, began=asyncio.get_running_loop().time())
+        self._budget.earn()
+        notify(
+            options.observer,
+            CallStarted(call=call.number, action=payload.action, group_id=call.sent["group_id"]),
+        )
+        return call
+
+    async def step(self, call: Call, options: Options) -> responses.Response | float:
+        """One attempt: the call's response, or the seconds to wait before the next step.
+
+        Nothing is held during that wait. Raises the call's final `UsersApiError`.
+        """
+        settling = self._settling(call)
+        if settling > 0:
+            return settling
+        outcome = await self._attempt(call, options)
+        if isinstance(outcome, responses.Response):
+            return outcome
+        policy = options.retry
+        named = getattr(outcome, "retry_after", None) or 0.0
+        again = call.decide(outcome, policy) is Decision.RETRY and named <= policy.max_pause
+        if not again or not self._budget.spend():
+            raise call.final(outcome)
+        wait = max(named, policy.backoff(call.attempts, self._rng))
+        notify(
+            options.observer,
+            RetryScheduled(
+                call=call.number,
+                action=call.payload.action,
+                attempt=call.attempts,
+                error=type(outcome).__name__,
+                status=_status(outcome),
+                delivery=outcome.delivery,
+                evidence=evidence_of(outcome).value,
+                wait=wait,
+            ),
+        )
+        return wait
+
+    def finish(
+        self, call: Call, options: Options, error: UsersApiError | None, *, abandoned: bool = False
+    ) -> None:
+        """Ends a call, once: with success when `error` is None, or as one that its caller gave up."""
+        delivery = error.delivery if error is not None else call.delivery if abandoned else None
+        self._remember_doubt(call, options, delivery)
+        cause = error.cause if isinstance(error, OutcomeUnknown) else None
+        notify(
+            options.observer,
+            CallFinished(
+                call=call.number,
+                action=call.payload.action,
+                ending=_ending(error, abandoned=abandoned),
+                attempts=call.attempts,
+                elapsed=asyncio.get_running_loop().time() - call.began,
+                delivery=delivery,
+                error=None if error is None else type(error).__name__,
+                cause=None if cause is None else type(cause).__name__,
+                status=_status(cause or error),
+                reads_only=call.kind is Kind.READ,
+            ),
+        )
+
+    async def _attempt(self, call: Call, options: Options) -> responses.Response | UsersApiError:
+        transport, limiter = self.require_open(), self.limiter
+        credentials = await self._current_credentials()
+        queued = limiter.now()
+        await limiter.acquire_slot()
+        try:
+            if not await limiter.take_turn(options.retry.max_pause):
+                return call.end_attempt(_still_paused(limiter.paused_for))
+            began, now = limiter.now(), self._wall_clock()
+            watch = call.begin_attempt(now)
+            notify(
+                options.observer,
+                AttemptStarted(
+                    call=call.number,
+                    action=call.payload.action,
+                    attempt=call.attempts,
+                    waited=began - queued,
+                    fresh=call.fresh,
+                ),
+            )
+            answer = await transport.attempt(watch, credentials, int(now), options.timeout, fresh=call.fresh)
+            outcome = self._outcome(call, answer, credentials, now, options)
+            if isinstance(answer, wire.Answer):
+                limiter.observe(began, limiter.now() - began, refused=_is_refusal(outcome))
+            return outcome
+        finally:
+            limiter.release_slot()
+
+    def _outcome(
+        self,
+        call: Call,
+        answer: wire.Answer | UsersApiError,
+        credentials: Credentials,
+        now: float,
+        options: Options,
+    ) -> responses.Response | UsersApiError:
+        """What the attempt came to."""
+        if isinstance(answer, UsersApiError):
+            return call.end_attempt(answer)
+        outcome = wire.read(
+            call.payload,
+            call.sent,
+            answer,
+            classifier=options.classify,
+            secrets=(credentials.api_token, credentials.api_user),
+            now=now,
+        )
+        if isinstance(outcome, ResponseError):
+            if outcome.retry_after:
+                self.limiter.pause(outcome.retry_after)
+                notify(options.observer, Paused(seconds=outcome.retry_after, status=outcome.status))
+            return call.end_attempt(outcome)
+        repeated = self.given_ids.check(call, outcome)
+        if repeated is not None:
+            return call.end_attempt(repeated)
+        call.succeed()
+        return outcome
+
+    async def _current_credentials(self) -> Credentials:
+        source = self._credentials
+        if isinstance(source, Credentials):
+            return source
+        try:
+            found = source()
+            if inspect.isawaitable(found):
+                found = await found
+        except Exception as error:
+            raise ConfigurationError(f"credentials: the function raised {type(error).__name__}") from error
+        return _arguments.instance("credentials", found, Credentials)
+
+    def _settling(self, call: Call) -> float:
+        """Seconds that a write must wait, since an earlier one to the same user may still take effect."""
+        if call.kind is Kind.READ or call.attempts or not self._unsettled:
+            return 0.0
+        until = self._unsettled.get(call.sent.get("clogin_id", 0), 0.0)
+        return until - asyncio.get_running_loop().time()
+
+    def _remember_doubt(self, call: Call, options: Options, delivery: Delivery | None) -> None:
+        user = call.sent.get("clogin_id")
+        if delivery is not Delivery.UNKNOWN or call.kind is Kind.READ or not user:
+            return
+        now = asyncio.get_running_loop().time()
+        if len(self._unsettled) >= _MOST_UNSETTLED:
+            self._unsettled = {other: until for other, until in self._unsettled.items() if until > now}
+        self._unsettled[user] = now + options.retry.settle
+
+
+def _ending(error: UsersApiError | None, *, abandoned: bool) -> Ending:
+    if abandoned:
+        return "abandoned"
+    if error is None:
+        return "succeeded"
+    return "in doubt" if isinstance(error, OutcomeUnknown) else "failed"
+
+
+def _status(error: UsersApiError | None) -> int | None:
+    return error.status or None if isinstance(error, ResponseError) else None
+
+
+def _still_paused(seconds: float) -> RateLimited:
+    return RateLimited(
+        f"the server asked for a pause that still lasts {seconds:.0f} s",
+        delivery=Delivery.NOT_SENT,
+        retry_after=seconds,
+    )
+
+
+def _is_refusal(outcome: object) -> bool:
+    return isinstance(outcome, RateLimited) or (isinstance(outcome, ResponseError) and outcome.status == 503)
