@@ -78,3 +78,12 @@ def test_a_child_for_a_parent() -> None:
     assert bad(Create(), user_info=child) == "it names a child @ $.user_info.connected_to"
     assert bad(Create(clogin_id=False), user_info=child) == "it names a child @ $.user_info.connected_to"
     assert good(Create(clogin_id=5), user_info=child).user_info.is_child
+
+
+@pytest.mark.parametrize("spelling", [5, "5", "five", None])
+def test_an_id_that_extra_spells_its_own_way(spelling: Any) -> None:
+    """An id put in by `extra` is compared by its value, and one that is none is not compared."""
+    payload = Custom(action="x", extra={"clogin_id": spelling, "group_id": str(GROUP) if spelling else "x"})
+    assert good(payload, user_info=INFO).user_info.clogin_id == 5
+    if spelling in (5, "5"):
+        assert bad(payload, user_info=OTHER_USER) == "it names another user @ $.user_info.clogin_id"

@@ -21,7 +21,7 @@ from usersapi_async.retry import render_table
 
 README = Path(__file__).parent.parent / "README.md"
 DOCUMENT = Sybil(parsers=[PythonCodeBlockParser()]).parse(README)
-BLOCKS = [example for example in DOCUMENT.examples()]
+BLOCKS = list(DOCUMENT.examples())
 
 
 def _program(block: Example) -> dict[str, Any]:

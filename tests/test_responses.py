@@ -172,7 +172,7 @@ def test_create_needs_an_id() -> None:
     assert bad(Create()) == "required field missing @ $.user_info"
     assert bad(Create(), user_info=None) == "required field missing @ $.user_info.clogin_id"
     assert bad(Create(), user_info={}) == "required field missing @ $.user_info.clogin_id"
-    assert bad(Create(), user_info={"clogin_id": ""}) == "required field is null @ $.user_info.clogin_id"
+    assert bad(Create(), user_info={"clogin_id": ""}) == "required field is empty @ $.user_info.clogin_id"
     assert bad(Create(), user_info={"clogin_id": "x"}) == (
         "expected a whole number, got str @ $.user_info.clogin_id"
     )
@@ -192,7 +192,7 @@ def test_login_needs_its_token() -> None:
     assert good(Login(clogin_id=5), user_token="t").user_token == "t"
     assert "user_token" not in repr(good(Login(clogin_id=5), user_token="t"))
     assert bad(Login(clogin_id=5)) == "required field missing @ $.user_token"
-    assert bad(Login(clogin_id=5), user_token=None) == "required field is null @ $.user_token"
+    assert bad(Login(clogin_id=5), user_token=None) == "required field is empty @ $.user_token"
     assert bad(Login(clogin_id=5), user_token=[]) == "expected a string, got list @ $.user_token"
 
 

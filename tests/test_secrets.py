@@ -25,6 +25,7 @@ from usersapi_async import (
     Email,
     Login,
     Product,
+    Progress,
     Ref,
     RetryPolicy,
     Timeout,
@@ -36,7 +37,7 @@ from usersapi_async.emulator import Fault
 from usersapi_async.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from tests.servers import Handler
     from usersapi_async.emulator import Emulator
@@ -265,3 +266,34 @@ def test_a_pickled_error_shows_nothing(noise: Noise) -> None:
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (its own output)
     assert (again.faults, again.delivery) == (caught.value.faults, caught.value.delivery)  # type: ignore[attr-defined]
     assert str(again) == str(caught.value)
+
+
+@pytest.mark.parametrize("broken", ["build", "odd payload", "bad key", "source", "progress"])
+async def test_rows_of_a_batch_show_nothing(noise: Noise, users: UsersSession, broken: str) -> None:
+    """Whatever breaks in a batch, our frames show nothing of the row that was at hand."""
+
+    def build(row: dict[str, Any]) -> Any:
+        if broken == "build":
+            raise KeyError("missing")
+        return row if broken == "odd payload" else Create(doc=row)
+
+    def rows() -> Iterator[Any]:
+        yield (7 if broken == "bad key" else str(PERSON["main_email"]), PERSON)
+        if broken == "source":
+            raise ValueError("no such file")
+
+    def on_progress(_: Progress) -> None:
+        if broken == "progress":
+            raise ValueError("no screen")
+
+    runner = BatchRunner(users, on_progress=on_progress)
+    try:
+        await runner.run(rows(), build=build)
+    except (UsersApiError, ValueError) as error:
+        noise.add_error(error)
+    assert runner.report.taken == 1
+    noise.add(runner.report, *runner.report.outcomes)
+    for failure in runner.report.errors.values():
+        noise.add_error(failure)
+    noise.parts.append("x" * 1000)
+    noise.assert_silent()

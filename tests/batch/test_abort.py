@@ -222,3 +222,17 @@ async def test_a_users_later_writes_after_an_abort(emulator: Emulator, users: Us
     report = await BatchRunner(users).run(rows)
     assert kinds(report.outcomes) == ["Failed", "NotAttempted", "NotAttempted"]
     assert not any(isinstance(outcome, Succeeded) for outcome in report.outcomes)
+
+
+async def test_credentials_that_can_not_be_had(emulator: Emulator) -> None:
+    """A credentials function that raises would do so for every row, so the batch stops with nothing sent."""
+
+    def vault() -> Credentials:
+        raise OSError("sealed")
+
+    async with UsersSession(vault, group_id=emulator.group_id, base_url=emulator.base_url) as users:
+        report = await BatchRunner(users).run(people(500))
+    conserved(report)
+    assert report.not_attempted == report.taken < 500
+    assert report.stopped_by == "credentials: the function raised OSError"
+    assert not emulator.requests

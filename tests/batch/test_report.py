@@ -65,10 +65,11 @@ def test_no_time_has_passed() -> None:
 
 
 def test_by_key() -> None:
-    """`meta_info` and `errors` tell by key what was kept."""
+    """`meta_info`, `errors` and `doubts` tell by key what was kept."""
     report = report_of(*EACH, good(4, "e"), good(5, "f", Response()))
     assert report.meta_info == {"a": INFO}
     assert report.errors == {"b": ERROR, "c": DOUBT}
+    assert report.doubts == {"c": DOUBT}
 
 
 def test_the_error_of_a_key_is_that_of_its_first_row() -> None:

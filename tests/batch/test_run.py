@@ -219,3 +219,10 @@ async def test_a_source_that_breaks_off(emulator: Emulator, users: UsersSession,
     assert runner.report.stopped_by == "the iterable of rows raised"
     assert not runner.report.exhausted
     nothing_left(users)
+
+
+async def test_an_ordered_run(emulator: Emulator, users: UsersSession) -> None:
+    """The report of an ordered runner has its outcomes in the order of the input."""
+    emulator.script(Fault.rate_limited(0.01), Fault.rate_limited(0.01))
+    report = await BatchRunner(users, ordered=True).run(people(50))
+    assert [outcome.index for outcome in report.outcomes] == list(range(50))

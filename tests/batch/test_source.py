@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usersapi_async import ConfigurationError, Create, PayloadError, SourceError
-from usersapi_async.batch.source import END, Source, built, split
+from usersapi_async.batch.source import Item, Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 async def all_of(items: Any) -> list[Any]:
     source = Source(items)
     found = []
-    while (item := await source.read()) is not END:
-        found.append(item)
-    assert await source.read() is END
+    while (item := await source.read()) is not None:
+        found.append(item._rest)
+    assert await source.read() is None
     return found
 
 
@@ -123,28 +123,33 @@ async def test_a_cancellation_of_the_reader() -> None:
 
 def test_keys() -> None:
     """A pair has its key in front; any other row is known by its index."""
-    assert split(("k", 5), 3) == ("k", 5)
-    assert split("raw", 3) == (3, "raw")
-    assert split((1, 2, 3), 3) == (3, (1, 2, 3))
-    assert split(["k", 5], 3) == (3, ["k", 5])
+    rows: list[tuple[Any, str | int, Any]] = [
+        (("k", 5), "k", 5),
+        ("raw", 3, "raw"),
+        ((1, 2, 3), 3, (1, 2, 3)),
+        (["k", 5], 3, ["k", 5]),
+    ]
+    for raw, key, rest in rows:
+        assert (Item(raw).key_or(3), Item(raw)._rest) == (key, rest)
+        assert str(raw) not in repr(Item(raw))
 
 
 @pytest.mark.parametrize(("key", "kind"), [(7, "int"), (None, "NoneType"), ("", "str"), (b"k", "bytes")])
 def test_keys_that_are_none(key: Any, kind: str) -> None:
     """A key must be a str with something in it; the row is then known by its index."""
-    found, raw = split((key, Create()), 3)
-    assert found == 3
+    item = Item((key, Create()))
+    assert item.key_or(3) == 3
     with pytest.raises(PayloadError) as caught:
-        built(raw, lambda row: row)
+        item.payload(lambda row: row)
     assert caught.value.faults == (f"expected a str that is not empty, got {kind} @ key",)
 
 
 def test_built() -> None:
     """`build` makes payloads of raw rows, and leaves payloads alone."""
     payload = Create()
-    assert built(payload, None) is payload
-    assert built(payload, lambda row: Create(doc=row)) is payload
-    assert built({"a": "b"}, lambda row: Create(doc=row)) == Create(doc={"a": "b"})
+    assert Item(payload).payload(None) is payload
+    assert Item(payload).payload(lambda row: Create(doc=row)) is payload
+    assert Item({"a": "b"}).payload(lambda row: Create(doc=row)) == Create(doc={"a": "b"})
 
 
 @pytest.mark.parametrize(
@@ -159,5 +164,5 @@ def test_built() -> None:
 def test_what_can_not_be_built(build: Any, fault: str) -> None:
     """Whatever is wrong with a row is a `PayloadError`, without its values."""
     with pytest.raises(PayloadError) as caught:
-        built({"a": "b"}, build)
+        Item({"a": "b"}).payload(build)
     assert caught.value.faults == (fault,)

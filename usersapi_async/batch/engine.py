@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import attrs
@@ -20,7 +20,7 @@ from .channel import Channel
 from .outcomes import NotAttempted, Outcome
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure, Dependencies, Row, lost, unfinished, won
-from .source import END, Build, Items, Source, built, split
+from .source import Build, Item, Items, Source
 from .stopping import StopRules
 
 _OPEN_PER_WORKER = 4
@@ -191,7 +191,7 @@ class Engine:
 
     async def _read(self) -> None:
         """Takes one row."""
-        item: Any = END
+        item: Item | None = None
         stopped = True
         with anyio.CancelScope() as self._reading:
             try:
@@ -200,7 +200,7 @@ class Engine:
             except SourceError as error:
                 self._source_error = error
         self._reading = None
-        if item is not END:
+        if item is not None:
             self._take(item)
         elif not stopped:
             self.report.exhausted = not self._no_more_rows
@@ -211,18 +211,17 @@ class Engine:
         # A source and a build that never wait would keep everything else from running.
         await asyncio.sleep(0)
 
-    def _take(self, item: Any) -> None:
+    def _take(self, item: Item) -> None:
         index = self.report.taken
         self.report.taken += 1
-        key, raw = split(item, index)
-        row = Row(index, key, self._loop.time())
+        row = Row(index, item.key_or(index), self._loop.time())
         self._open[index] = row
         duplicate = self._dependencies.register(row)
         if duplicate is not None:
             self._end(row, duplicate)
             return
         try:
-            row.payload = built(raw, self._build)
+            row.payload = item.payload(self._build)
         except PayloadError as error:
             self._end(row, lost(row, error))
             return

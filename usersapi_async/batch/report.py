@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
-from usersapi_async.errors import UsersApiError
+from usersapi_async.errors import OutcomeUnknown, UsersApiError
 from usersapi_async.responses import MetaInfo
 
 from .outcomes import Failed, InDoubt, Key, Outcome, Succeeded
@@ -42,7 +42,8 @@ class BatchReport:
     """Every row taken is counted once: ``taken == succeeded + failed + in_doubt + not_attempted``, and the
     rows still on their way while the batch runs.
 
-    ``outcomes`` holds those that were kept, in the order of their ending. ``exhausted`` tells that the input
+    ``outcomes`` holds those that were kept, in the order of their ending, or of the input if the runner is
+    ``ordered``. ``exhausted`` tells that the input
     was read to its end; else ``next_index`` is the first row that was not taken, and ``stopped_by`` says what
     stopped the batch.
     """
@@ -106,6 +107,11 @@ class BatchReport:
         lost = sorted(self._lost(), key=lambda outcome: outcome.index, reverse=True)
         first = {outcome.key: outcome for outcome in lost}
         return {outcome.key: outcome.error for outcome in self._lost() if first[outcome.key] is outcome}
+
+    @property
+    def doubts(self) -> Mapping[Key, OutcomeUnknown]:
+        """The `OutcomeUnknown` of each kept doubt, by key: what `reconcile` takes."""
+        return {outcome.key: outcome.error for outcome in self.outcomes if isinstance(outcome, InDoubt)}
 
     def raise_for_errors(self) -> None:
         """Raises an `ExceptionGroup` of ``errors``, unless there are none and no row was left out."""

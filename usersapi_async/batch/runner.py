@@ -90,6 +90,8 @@ class BatchRunner:
             await engine.run(deadline)
         finally:
             self._engine = None
+            if self._policy.ordered:
+                engine.report.outcomes.sort(key=lambda outcome: outcome.index)
         return engine.report
 
     @asynccontextmanager

@@ -16,8 +16,6 @@ from .outcomes import Key
 Items: TypeAlias = "Iterable[Any] | AsyncIterable[Any]"
 Build: TypeAlias = Callable[[Any], AnyPayload]
 
-END = object()
-
 
 class Source:
     """One pass over the rows, begun with the first `read`."""
@@ -29,12 +27,14 @@ class Source:
         if not self._asynchronous and (isinstance(items, (str, bytes)) or not isinstance(items, Iterable)):
             raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
 
-    async def read(self) -> Any:
-        """The next row, or `END`. Raises `SourceError`."""
+    async def read(self) -> Item | None:
+        """The next row, or None at the end. Raises `SourceError`."""
         try:
             if self._rows is None:
                 self._rows = aiter(self._items) if self._asynchronous else iter(self._items)
-            return await anext(self._rows, END) if self._asynchronous else next(self._rows, END)
+            return Item(await anext(self._rows) if self._asynchronous else next(self._rows))
+        except (StopIteration, StopAsyncIteration):
+            return None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -45,33 +45,46 @@ class Source:
             raise SourceError(f"the iterable of rows raised {type(error).__name__}") from error
 
 
-def split(item: Any, index: int) -> tuple[Key, Any]:
-    """The key and the rest of a row: a pair has its key in front, any other row is known by its index."""
-    if isinstance(item, tuple) and len(item) == 2:
-        return item if isinstance(item[0], str) and item[0] else (index, _BadKey(type(item[0]).__name__))
-    return index, item
-
-
 @attrs.frozen
-class _BadKey:
-    """Stands for a row whose key can't be one."""
+class Item:
+    """One row as it was read. It shows nothing of it, in a traceback with local variables either."""
 
-    kind: str
+    _read: Any = attrs.field(repr=False)
 
+    def key_or(self, index: int) -> Key:
+        """The row's key: a pair has it in front, any other row is known by its index."""
+        return self._read[0] if self._is_pair and self._bad_key is None else index
 
-def built(raw: Any, build: Build | None) -> AnyPayload:
-    """The payload of a row. Raises `PayloadError`, whatever the caller's function raises."""
-    if isinstance(raw, _BadKey):
-        raise PayloadError([f"expected a str that is not empty, got {raw.kind} @ key"])
-    if isinstance(raw, Payload) or build is None:
-        payload = raw
-    else:
-        try:
-            payload = build(raw)
-        except PayloadError:
-            raise
-        except Exception as error:
-            raise PayloadError([f"build raised {type(error).__name__} @ $"]) from error
-    if not isinstance(payload, Payload):
-        raise PayloadError([f"expected a payload, got {type(payload).__name__} @ $"])
-    return payload
+    def payload(self, build: Build | None) -> AnyPayload:
+        """The payload of the row. Raises `PayloadError`, whatever the caller's function raises."""
+        if self._bad_key is not None:
+            raise PayloadError([f"expected a str that is not empty, got {self._bad_key} @ key"])
+        if build is None or isinstance(self._rest, Payload):
+            found = self._rest
+        else:
+            try:
+                found = build(self._rest)
+            except PayloadError:
+                raise
+            except Exception as error:
+                raise PayloadError([f"build raised {type(error).__name__} @ $"]) from error
+        if isinstance(found, Payload):
+            return found
+        kind = type(found).__name__
+        del found
+        raise PayloadError([f"expected a payload, got {kind} @ $"])
+
+    @property
+    def _is_pair(self) -> bool:
+        return isinstance(self._read, tuple) and len(self._read) == 2
+
+    @property
+    def _bad_key(self) -> str | None:
+        """The type of a key that can't be one."""
+        if not self._is_pair or (isinstance(self._read[0], str) and self._read[0]):
+            return None
+        return type(self._read[0]).__name__
+
+    @property
+    def _rest(self) -> Any:
+        return self._read[1] if self._is_pair else self._read

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from usersapi_async.errors import AuthenticationError, ResponseError, SessionError, UsersApiError
+from usersapi_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ResponseError,
+    SessionError,
+    UsersApiError,
+)
 from usersapi_async.retry import Evidence, evidence_of
 
 from .report import BatchReport
@@ -29,7 +35,7 @@ class StopRules:
 
     def after_error(self, error: UsersApiError) -> str | None:
         """Whether `error` will be the same for every row, or the server wants a longer pause than allowed."""
-        if isinstance(error, (AuthenticationError, SessionError)):
+        if isinstance(error, (AuthenticationError, ConfigurationError, SessionError)):
             return str(error)
         if not isinstance(error, ResponseError):
             return None

@@ -11,7 +11,7 @@ import typer
 
 from usersapi_async import UsersApiError, __version__
 
-INTERRUPTED = 130
+from .exit_codes import INTERRUPTED
 
 app = typer.Typer(
     help="Works on the users endpoint of a registration platform.",

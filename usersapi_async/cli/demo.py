@@ -12,9 +12,9 @@ import attrs
 from usersapi_async.batch import BatchReport, BatchRunner
 from usersapi_async.session import UsersSession
 
-from .app import INTERRUPTED
 from .check import check
 from .emulator_process import EmulatorPlace, emulator_process
+from .exit_codes import INTERRUPTED
 from .interruption import Interruptions
 from .progress import shown_progress
 from .report import make_console, say, show_report
