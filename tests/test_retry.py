@@ -212,7 +212,7 @@ def test_the_budget_is_refilled_by_calls() -> None:
     assert budget.balance == 0.0
 
 
-@given(st.integers(), st.integers(1, 10_000), st.floats(0, 100), st.floats(0, 100))
+@given(st.integers(), st.integers(1, 10_000), st.floats(0, 100), st.floats(0.001, 100))
 def test_full_jitter(seed: int, attempts: int, base: float, cap: float) -> None:
     """The wait lies between nothing and a bound that doubles, up to the cap."""
     wait = RetryPolicy(base=base, cap=cap).backoff(attempts, random.Random(seed))

@@ -29,6 +29,8 @@ class Call:
     body: bytes = attrs.field(repr=False)
     kind: Kind
     began: float
+    patience: float = 0.0
+    """Seconds for which it goes on while the server as a whole can't be had."""
     attempts: int = 0
     sent_at: float | None = None
     fresh: bool = False
@@ -39,11 +41,18 @@ class Call:
 
     @classmethod
     def of(
-        cls, payload: payloads.AnyPayload, group_id: int | None, policy: RetryPolicy, *, began: float
+        cls,
+        payload: payloads.AnyPayload,
+        group_id: int | None,
+        policy: RetryPolicy,
+        *,
+        began: float,
+        patience: float = 0.0,
     ) -> Call:
         """Prepares a call; encodes it once. Raises `PayloadError`."""
         sent = wire.content(payload, group_id)
-        return cls(next(_numbers), payload, sent, wire.encode(sent), kind_of(payload, sent, policy), began)
+        kind = kind_of(payload, sent, policy)
+        return cls(next(_numbers), payload, sent, wire.encode(sent), kind, began, patience)
 
     @property
     def delivery(self) -> Delivery:

@@ -35,7 +35,7 @@ from .observer import (
     RetryScheduled,
     notify,
 )
-from .retry import Decision, Kind, RetryBudget, RetryPolicy, evidence_of
+from .retry import Decision, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
 from .settings import Credentials, CredentialsSource, Timeout
 from .transport import PoolSettings, Transport
 
@@ -115,10 +115,16 @@ class Dispatcher:
             raise SessionError("the session belongs to another event loop; open one in each loop")
         return self._transport
 
-    def prepare(self, payload: payloads.AnyPayload, options: Options) -> Call:
+    def prepare(self, payload: payloads.AnyPayload, options: Options, patience: float) -> Call:
         """Begins a call. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
         self.require_open()
-        call = Call.of(payload, options.group_id, options.retry, began=asyncio.get_running_loop().time())
+        call = Call.of(
+            payload,
+            options.group_id,
+            options.retry,
+            began=asyncio.get_running_loop().time(),
+            patience=patience,
+        )
         self._budget.earn()
         notify(
             options.observer,
@@ -137,12 +143,9 @@ class Dispatcher:
         outcome = await self._attempt(call, options)
         if isinstance(outcome, responses.Response):
             return outcome
-        policy = options.retry
-        named = getattr(outcome, "retry_after", None) or 0.0
-        again = call.decide(outcome, policy) is Decision.RETRY and named <= policy.max_pause
-        if not again or not self._budget.spend():
+        wait = self._wait_before_retry(call, outcome, options.retry)
+        if wait is None:
             raise call.final(outcome)
-        wait = max(named, policy.backoff(call.attempts, self._rng))
         notify(
             options.observer,
             RetryScheduled(
@@ -180,6 +183,19 @@ class Dispatcher:
                 reads_only=call.kind is Kind.READ,
             ),
         )
+
+    def _wait_before_retry(self, call: Call, error: UsersApiError, policy: RetryPolicy) -> float | None:
+        """Seconds until the next attempt, at least what the server named; None when there is none."""
+        named = getattr(error, "retry_after", None) or 0.0
+        if named > policy.max_pause:
+            return None
+        if call.decide(error, policy) is Decision.RETRY and self._budget.spend():
+            return max(named, policy.backoff(call.attempts, self._rng))
+        patient_until = call.began + call.patience
+        if may_wait_for_server(error) and asyncio.get_running_loop().time() < patient_until:
+            # Beyond attempts and budget, but so seldom that an outage hardly notices.
+            return max(named, self._rng.uniform(policy.cap / 2, policy.cap))
+        return None
 
     async def _attempt(self, call: Call, options: Options) -> responses.Response | UsersApiError:
         transport, limiter = self.require_open(), self.limiter

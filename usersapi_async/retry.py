@@ -125,7 +125,8 @@ class RetryPolicy:
         for kind, attempts in self.per_kind.items():
             _arguments.instance("per_kind", kind, Kind)
             _arguments.whole(f"per_kind[{kind.name}]", attempts)
-        for name in ("base", "cap", "max_pause", "budget_ratio", "budget_burst", "settle"):
+        _arguments.positive("cap", self.cap)
+        for name in ("base", "max_pause", "budget_ratio", "budget_burst", "settle"):
             _arguments.number(name, getattr(self, name))
 
     def attempts_of(self, kind: Kind) -> int:
@@ -187,6 +188,12 @@ def decide(error: UsersApiError, kind: Kind, attempts: int, policy: RetryPolicy)
     if decision in (Decision.RETRY, Decision.RETRY_ONCE):
         return Decision.RETRY if attempts < allowed else Decision.FAIL
     return decision
+
+
+def may_wait_for_server(error: UsersApiError) -> bool:
+    """Whether nothing was done, for sure, and the reason lies with the server as a whole."""
+    whole = evidence_of(error) in (Evidence.NOTHING_SENT, Evidence.TOO_FAST)
+    return whole and error.delivery is not Delivery.UNKNOWN
 
 
 class RetryBudget:

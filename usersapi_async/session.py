@@ -173,13 +173,15 @@ class UsersSession(Actions):
         """Raises `SessionError` unless calls can be sent from here and now."""
         self._dispatcher.require_open()
 
-    def prepare(self, payload: payloads.AnyPayload) -> Call:
+    def prepare(self, payload: payloads.AnyPayload, *, patience: float = 0.0) -> Call:
         """Begins a call that `step` works on and `finish` ends.
 
+        For `patience` seconds it goes on, beyond its attempts and at long intervals, while the server can't
+        be reached or refuses for now: while it is sure that nothing was done.
         Raises `PayloadError`, or `SessionError` when nothing can be sent.
         """
         _arguments.instance("payload", payload, payloads.Payload)
-        return self._dispatcher.prepare(payload, self._options)
+        return self._dispatcher.prepare(payload, self._options, patience)
 
     async def step(self, call: Call) -> responses.Response | float:
         """One attempt of `call`: its response, or the seconds to wait before the next step.

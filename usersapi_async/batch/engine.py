@@ -35,6 +35,7 @@ class Policy:
     """What a `BatchRunner` was told."""
 
     workers: int
+    patience: float
     max_errors: float | None
     max_same_rejections: int | None
     ordered: bool
@@ -241,7 +242,8 @@ class Engine:
             return
         try:
             if row.call is None:
-                row.call = self._users.prepare(cast("AnyPayload", row.payload))
+                payload = cast("AnyPayload", row.payload)
+                row.call = self._users.prepare(payload, patience=self._policy.patience)
             result = await self._step(row, row.call)
         except UsersApiError as error:
             reason = self._rules.after_error(error)

@@ -23,12 +23,18 @@ class BatchRunner:
     """Runs batches over a session, one after the other.
 
     ``concurrency`` is how many rows are worked on at once, by default as many as the session's limiter may
-    ever let go. ``max_errors`` stops the batch at so many failures and doubts, or, below 1, at that share of
-    the rows tried; ``max_same_rejections`` when so many rows in a row are refused alike (None: never). A
-    refusal of the credentials always stops it. ``ordered`` hands outcomes out in the order of the input
-    instead of that of their ending. ``after_failure="skip"`` leaves out a user's later writes once one
-    failed. ``keep`` says which outcomes the report holds (by default `run` keeps all, `stream` none).
-    ``on_progress`` is called with a `Progress` at the end of each row.
+    ever let go. A row waits ``patience`` seconds at most for a server that can't be reached or refuses for
+    now, so that an outage or a restart in the night costs time and no rows; meanwhile hardly anything is sent
+    and no further row is taken.
+
+    ``max_errors`` stops the batch at so many failures and doubts, or, below 1, at that share of the rows
+    tried; ``max_same_rejections`` when so many rows in a row are refused alike (None: never). A refusal of
+    the credentials always stops it. ``after_failure="skip"`` leaves out what is still to be written to a user
+    once a write failed.
+
+    ``ordered`` hands outcomes out in the order of the input instead of that of their ending. ``keep`` says
+    which outcomes the report holds (by default `run` keeps all, `stream` none). ``on_progress`` is called
+    with a `Progress` at the end of each row.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class BatchRunner:
         users: UsersSession,
         *,
         concurrency: int | None = None,
+        patience: float = 600.0,
         max_errors: float | None = None,
         max_same_rejections: int | None = 20,
         ordered: bool = False,
@@ -56,6 +63,7 @@ class BatchRunner:
             workers=users.limiter.most
             if concurrency is None
             else _arguments.whole("concurrency", concurrency),
+            patience=_arguments.number("patience", patience),
             max_errors=max_errors,
             max_same_rejections=max_same_rejections,
             ordered=ordered,
