@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.servers import until as until
 from usersapi_async import BatchReport, Create, Failed, InDoubt, NotAttempted, Outcome, Succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable
 
     from usersapi_async import UsersSession
     from usersapi_async.emulator import Emulator
@@ -84,13 +85,6 @@ def nothing_left(users: UsersSession) -> None:
     assert users.limiter.in_flight == 0
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     assert not [name for name in names if name.startswith(("Engine.", "BatchRunner."))]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Lets the loop run until `condition` holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (what is waited for lies in the server, which sets no event)
-            await asyncio.sleep(0)
 
 
 async def steps(count: int) -> None:

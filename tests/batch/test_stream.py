@@ -143,20 +143,27 @@ async def test_left_by_an_exception(users: UsersSession, consumed: int) -> None:
     nothing_left(users)
 
 
+async def cancelled_at(emulator: Emulator, creates: int, scope: anyio.CancelScope) -> None:
+    """Cancels once so many creates have arrived."""
+    await until(lambda: emulator.received["create"] == creates)
+    scope.cancel()
+
+
 async def test_left_by_a_timeout_of_anyio(emulator: Emulator, users: UsersSession) -> None:
     """Its cancellations, which come again in each step of the loop, do not cut the ending short."""
     emulator.faults = None
     emulator.script(*[Fault.slow(20)] * 4)
     for begin in ("run", "stream"):
         runner = BatchRunner(users, concurrency=2, keep=everything)
+        sent = emulator.received["create"] + 2
         with anyio.CancelScope() as scope:
+            timeout = asyncio.ensure_future(cancelled_at(emulator, sent, scope))
             if begin == "run":
-                asyncio.get_running_loop().call_later(0.02, scope.cancel)
                 await runner.run(Counted())
             else:
                 async with runner.stream(Counted()) as outcomes:
-                    asyncio.get_running_loop().call_later(0.02, scope.cancel)
                     await anext(outcomes)
+        await timeout
         assert scope.cancelled_caught
         told(runner.report, runner.report.outcomes)
         assert runner.report.in_doubt == 2
