@@ -158,7 +158,11 @@ async def test_503_by_option(emulator: Emulator) -> None:
     async with session(emulator, retry=RetryPolicy(base=0, retry_unavailable=True)) as users:
         # The fate of the first attempt is settled by the option, so the second one's answer counts.
         await users.create()
-    assert (emulator.received["create"], emulator.executed["create"]) == (2, 1)
+        assert (emulator.received["create"], emulator.executed["create"]) == (2, 1)
+        emulator.script(*[Fault.unavailable()] * 5)
+        with pytest.raises(ServerError) as caught:
+            await users.create()
+    assert (caught.value.delivery, caught.value.attempts) == (Delivery.REFUSED, 5)
 
 
 async def test_nothing_sent_is_repeated() -> None:

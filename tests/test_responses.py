@@ -116,7 +116,7 @@ def test_odd_details_are_notes() -> None:
 def test_a_part_that_is_no_object() -> None:
     """A whole part that can't be read is one note."""
     response = good(Update(clogin_id=5, doc={}), meta_info="none", user_info=5)
-    assert (response.meta_info, response.user_info) == (None, None)
+    assert (response.meta_info, response.user_info) == (MetaInfo(), None)
     assert response.problems == (
         "expected an object, got str @ $.meta_info",
         "expected an object, got int @ $.user_info",
@@ -125,9 +125,9 @@ def test_a_part_that_is_no_object() -> None:
 
 @pytest.mark.parametrize("empty", [[], {}, None])
 def test_empty_parts(empty: Any) -> None:
-    """An empty object, a list in PHP, stands for no such part, and is no problem."""
+    """An empty object, a list in PHP, stands for nothing said, and is no problem."""
     response = good(Update(clogin_id=5, doc={}), meta_info=empty, user_info=empty)
-    assert (response.meta_info, response.user_info, response.problems) == (None, None, ())
+    assert (response.meta_info, response.user_info, response.problems) == (MetaInfo(), None, ())
 
 
 def test_unknown_keys_are_kept() -> None:

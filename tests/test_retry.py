@@ -30,7 +30,15 @@ from usersapi_async import (
     errors,
     wire,
 )
-from usersapi_async.retry import Decision, RetryBudget, decide, evidence_of, kind_of, render_table
+from usersapi_async.retry import (
+    Decision,
+    RetryBudget,
+    decide,
+    evidence_of,
+    kind_of,
+    may_wait_for_server,
+    render_table,
+)
 
 NOT_SENT, REFUSED, UNKNOWN = Delivery.NOT_SENT, Delivery.REFUSED, Delivery.UNKNOWN
 
@@ -106,12 +114,14 @@ def words_in(rows: list[str]) -> list[str]:
 
 
 def test_503_by_option() -> None:
-    """Who knows that a 503 of this server means that nothing was done may repeat even a create."""
-    policy = RetryPolicy(retry_unavailable=True)
+    """After a 503 that is known to mean that nothing was done even a create is repeated."""
+    policy = RetryPolicy()
+    refused = errors.ServerError(status=503, delivery=Delivery.REFUSED)
     for kind in Kind:
-        assert decide(errors.ServerError(status=503), kind, 1, policy) is Decision.RETRY
-        assert decide(errors.ServerError(status=503), kind, 5, policy) is Decision.FAIL
-    assert decide(errors.ServerError(status=502), Kind.NOT_REPEATABLE, 1, policy) is Decision.IN_DOUBT
+        assert decide(refused, kind, 1, policy) is Decision.RETRY
+        assert decide(refused, kind, 5, policy) is Decision.FAIL
+    assert may_wait_for_server(refused)
+    assert not may_wait_for_server(errors.ServerError(status=503))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import pickle
 import traceback
@@ -24,6 +25,8 @@ from usersapi_async import (
     Custom,
     Email,
     Login,
+    MalformedResponse,
+    OutcomeUnknown,
     Product,
     Progress,
     Ref,
@@ -32,12 +35,13 @@ from usersapi_async import (
     Update,
     UsersApiError,
     UsersSession,
+    Verdict,
 )
 from usersapi_async.emulator import Fault
 from usersapi_async.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from tests.servers import Handler
     from usersapi_async.emulator import Emulator
@@ -67,16 +71,18 @@ class Noise:
         for value in values:
             self.parts += [repr(value), str(value)]
 
-    def add_error(self, error: BaseException) -> None:
+    def add_error(self, error: BaseException, *libraries: str) -> None:
         """Takes an exception with all that hangs on it: local variables of our frames, and its context.
 
-        The callers' own frames and lines are theirs: only what this package's frames hold is taken.
+        The callers' own frames and lines are theirs: only what the frames of this package, and of the
+        `libraries` that it uses, hold is taken.
         """
         seen: BaseException | None = error
         while seen is not None:
             self.add(seen, vars(seen))
             for frame, _ in traceback.walk_tb(seen.__traceback__):
-                if "usersapi_async" in frame.f_code.co_filename and "test" not in frame.f_code.co_filename:
+                file = frame.f_code.co_filename
+                if any(name in file for name in ("usersapi_async", *libraries)) and "test" not in file:
                     self.add(dict(frame.f_locals))
             seen = seen.__cause__ or seen.__context__
 
@@ -198,12 +204,27 @@ async def test_payload_faults_show_nothing(noise: Noise, users: UsersSession) ->
         lambda: users.send(Create(doc=bad)),
         lambda: users.send(CreateChild(connected_to=Ref("pquirke77"), doc=PERSON)),
         lambda: users.add_email(0, MAIL),
+        # A dict for the object, an email for the id, and the like.
+        lambda: users.add_email(5, [PERSON]),  # type: ignore[list-item]
+        lambda: users.add_product(5, [PERSON]),  # type: ignore[list-item]
+        lambda: users.send(PERSON),  # type: ignore[arg-type]
+        *(
+            functools.partial(action, str(PERSON["main_email"]), *rest)  # type: ignore[arg-type]
+            for action, rest in (
+                (users.login, ()),
+                (users.update, ({},)),
+                (users.get_info, ()),
+                (users.set_status, (0,)),
+                (users.add_email, (MAIL,)),
+                (users.create_child, ()),
+            )
+        ),
     ]
     for call in calls:
-        try:
+        # Some fail where the payload is built, and the others where it is sent.
+        with pytest.raises(UsersApiError) as refused:
             await call()
-        except UsersApiError as error:
-            noise.add_error(error)
+        noise.add_error(refused.value)
     with pytest.raises(TypeError) as caught:
         Create(PERSON)  # type: ignore[arg-type, call-arg]
     noise.add_error(caught.value)
@@ -214,17 +235,85 @@ async def test_payload_faults_show_nothing(noise: Noise, users: UsersSession) ->
 
 
 async def test_a_cancelled_call_shows_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
-    """The frames that a cancellation passes through hold no secret of ours."""
+    """The frames that a cancellation comes through hold no secret, those of aiohttp included."""
     emulator.script(Fault.slow(30))
     call = asyncio.ensure_future(users.create(PERSON))
     await until(lambda: emulator.received["create"])
     call.cancel()
-    try:
+    with pytest.raises(asyncio.CancelledError) as caught:
         await call
-    except asyncio.CancelledError as error:
-        noise.add_error(error)
-        noise.parts.append("x" * 1000)
+    noise.add_error(caught.value, "aiohttp")
+    noise.parts.append("x" * 1000)
     noise.assert_silent()
+
+
+async def test_the_callers_timeout_shows_nothing(
+    noise: Noise, emulator: Emulator, users: UsersSession
+) -> None:
+    """The cancellation behind a caller's own `asyncio.timeout` hangs on its error."""
+
+    async def call() -> None:
+        async with asyncio.timeout(None) as limit:
+            due.set_result(limit)
+            await users.create(PERSON)
+
+    due: asyncio.Future[asyncio.Timeout] = asyncio.get_running_loop().create_future()
+    emulator.script(Fault.slow(30))
+    task = asyncio.ensure_future(call())
+    await until(lambda: emulator.received["create"])
+    due.result().reschedule(0)
+    with pytest.raises(TimeoutError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+    noise.add_error(caught.value, "aiohttp", "asyncio/timeouts")
+    noise.parts.append("x" * 1000)
+    noise.assert_silent()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ({"token": TOKEN},),
+        (f"7:{ADMIN}:{TOKEN}",),
+        (Credentials(7, ADMIN, TOKEN), TOKEN),
+    ],
+)
+def test_wrong_arguments_of_a_session_show_nothing(noise: Noise, arguments: tuple[Any, ...]) -> None:
+    """Neither do the frames that refuse what is given for the credentials, or beside them."""
+    with pytest.raises((ConfigurationError, TypeError)) as caught:
+        UsersSession(*arguments)
+    noise.add_error(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        UsersSession(Credentials(7, ADMIN, TOKEN), base_url=f"https://{ADMIN}:{TOKEN}@home.example/")
+    noise.add_error(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        Credentials(7, ADMIN, f"{TOKEN}\n")
+    noise.add_error(caught.value, "attrs")
+    noise.parts.append("x" * 1000)
+    noise.assert_silent()
+
+
+async def test_a_classification_that_fails_shows_nothing(
+    noise: Noise, emulator: Emulator, users: UsersSession
+) -> None:
+    """The error of somebody's own `classify` holds the answer, so only its kind and place are told."""
+
+    def broken(_: int, body: Mapping[str, Any] | None) -> Verdict:
+        assert body is not None
+        raise KeyError(body["meta_info"]["u_name"])
+
+    view = users.with_options(classify=broken)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await view.create(PERSON)
+    line = broken.__code__.co_firstlineno + 2
+    assert str(caught.value.cause).endswith(f"classify raised KeyError in broken, line {line}")
+    noise.add_error(caught.value)
+    noise.add_error(caught.value.cause or caught.value)
+    noise.assert_silent()
+    view = users.with_options(classify=lambda *_: 200)  # type: ignore[arg-type]
+    with pytest.raises(MalformedResponse, match="classify returned int, not Verdict"):
+        await view.get_user_list()
+    assert emulator.executed["create"] == 1
 
 
 async def test_values_show_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:

@@ -30,7 +30,7 @@ from usersapi_async import (
 from usersapi_async._version import __version__
 from usersapi_async.emulator import Fault
 
-from .servers import answer, answering, raw_server
+from .servers import answer, answering, raw_server, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,6 +190,28 @@ async def test_not_open_or_closed(emulator: Emulator) -> None:
     assert caught.value.delivery is Delivery.NOT_SENT
     await users.__aexit__(None, None, None)
     assert emulator.received == {"create": 1}
+
+
+async def test_closed_while_calls_wait(emulator: Emulator) -> None:
+    """A call that waits for its slot when the session closes is not sent; one under way ends as it can."""
+    emulator.script(Fault.slow(30))
+    users = session(emulator, concurrency=1)
+    async with users:
+        calls = [asyncio.ensure_future(users.create()) for _ in range(2)]
+        await until(lambda: emulator.received["create"])
+    sent, waiting = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(sent, OutcomeUnknown)
+    assert isinstance(waiting, SessionError)
+    assert (waiting.delivery, waiting.action, waiting.attempts) == (Delivery.NOT_SENT, "create", 0)
+    assert emulator.received["create"] == 1
+
+
+def test_the_pool_is_as_large_as_the_limit(emulator: Emulator) -> None:
+    """So that no call which the limiter let go waits for a connection."""
+    for concurrency in (7, 500):
+        users = session(emulator, concurrency=concurrency)
+        assert users._dispatcher._pool.connections == concurrency
+    assert session(emulator, connections=3)._dispatcher._pool.connections == 3
 
 
 async def test_another_loop(emulator: Emulator, users: UsersSession) -> None:

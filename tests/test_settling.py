@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from usersapi_async import OutcomeUnknown, RetryPolicy, UsersSession
+from usersapi_async import OutcomeUnknown, RetryPolicy, SetStatus, UsersSession
 from usersapi_async.emulator import Fault
 
 from .test_session import session
@@ -68,3 +68,32 @@ async def test_the_memory_of_doubts_is_bounded(
     for clogin_id in ids:
         await doubt(emulator, users, clogin_id)
     assert list(users._dispatcher._unsettled) == ids[-1:]
+
+
+async def test_a_doubt_that_comes_up_while_others_wait(emulator: Emulator) -> None:
+    """A write that already waited for its slot when the doubt arose waits too."""
+    async with session(emulator, concurrency=1, retry=RetryPolicy(base=0, settle=60)) as users:
+        clogin_id = (await users.create()).clogin_id
+        emulator.script(Fault.drop_after(), action="update")
+        first = asyncio.ensure_future(users.update(clogin_id, {"phone": "1"}))
+        second = asyncio.ensure_future(users.update(clogin_id, {"phone": "2"}))
+        with pytest.raises(OutcomeUnknown):
+            await first
+        await users.get_info(clogin_id)
+        assert not second.done()
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+    assert emulator.received["update"] == 1
+
+
+async def test_a_retry_waits_too(emulator: Emulator) -> None:
+    """A write that was refused for now finds, when its time comes, that another is in doubt."""
+    async with session(emulator, retry=RetryPolicy(base=0, settle=60)) as users:
+        clogin_id = (await users.create()).clogin_id
+        emulator.script(Fault.rate_limited(), action="set_status")
+        call = users.prepare(SetStatus(clogin_id=clogin_id, status_id=0))
+        assert await users.step(call) == 0
+        await doubt(emulator, users, clogin_id)
+        assert 50 < await users.step(call) <= 60  # type: ignore[operator]
+        assert call.attempts == 1
+        users.finish(call, None, abandoned=True)

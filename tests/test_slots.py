@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from usersapi_async import Limiter
+from usersapi_async import Limiter, RateLimit, SessionError
 
 from .clocks import ManualClock, settle
 
@@ -87,3 +87,35 @@ async def test_a_higher_limit_lets_waiters_in(clock: ManualClock) -> None:
     await waiter
     assert limiter.limit > start
     assert limiter.in_flight == start + 1
+
+
+async def test_a_long_pause_sends_waiters_away(clock: ManualClock) -> None:
+    """Who waits for a slot with less patience than the server's pause lasts leaves at once, without one."""
+    limiter = Limiter(None, 1, clock=clock)
+    await limiter.acquire_slot()
+    hasty, patient, cancelled = (
+        asyncio.ensure_future(limiter.acquire_slot(patience)) for patience in (60, 600, 60)
+    )
+    await settle()
+    limiter.pause(300)
+    cancelled.cancel()
+    await settle()
+    assert (hasty.result(), patient.done(), cancelled.cancelled()) == (False, False, True)
+    assert not await limiter.acquire_slot(60)
+    limiter.release_slot()
+    assert await patient
+    assert limiter.in_flight == 1
+
+
+async def test_another_loop() -> None:
+    """A limiter serves one event loop: who waits in another would never be woken."""
+    limiter = Limiter(RateLimit(1))
+    assert await limiter.acquire_slot()
+
+    def elsewhere(wait: str) -> str:
+        with pytest.raises(SessionError) as caught:
+            asyncio.run(getattr(limiter, wait)())
+        return str(caught.value)
+
+    for wait in ("acquire_slot", "take_turn"):
+        assert "belongs to another event loop" in await asyncio.to_thread(elsewhere, wait)

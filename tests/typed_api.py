@@ -134,10 +134,9 @@ def responses(created: CreateResponse, read: GetInfoResponse, page: UserListResp
     assert_type(created.clogin_id, int)
     assert_type(created.user_info, UserInfo)
     assert_type(created.user_info.is_child, bool)
-    assert_type(created.meta_info, MetaInfo | None)
+    assert_type(created.meta_info, MetaInfo)
     assert_type(created.problems, tuple[str, ...])
     assert_type(created.extra, Mapping[str, Any])
-    assert created.meta_info is not None
     assert_type(created.meta_info.total_balance, Decimal | None)
     assert_type(created.meta_info.total_forms, int | None)
     assert_type(read.user_info, UserInfo | None)

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import ConfigurationError
 
 _T = TypeVar("_T")
+_KindT = TypeVar("_KindT", bound=type)
+
+
+def shielded(kind: _KindT) -> _KindT:
+    """Lets what the constructor raises come from a frame that holds none of its arguments.
+
+    A traceback with local variables would show secrets and people's data otherwise.
+    """
+    build = vars(kind)["__init__"]
+
+    @functools.wraps(build)
+    def construct(self: Any, *args: Any, **values: Any) -> None:
+        failure: Exception | None = None
+        try:
+            build(self, *args, **values)
+        except Exception as error:  # noqa: BLE001 (raised below)
+            failure = error.with_traceback(None)
+        if failure is not None:
+            # Nor of a half-built object, whose `repr` would fail.
+            self, args = None, ()
+            values.clear()
+            try:
+                raise failure
+            finally:
+                # An error and the frame that it holds would keep each other.
+                del failure
+
+    kind.__init__ = construct  # type: ignore[misc]
+    return kind
+
+
+def misfit(name: str, value: Any, kind: type) -> ConfigurationError | None:
+    """What is wrong with `value`, if it is no `kind`."""
+    if isinstance(value, kind):
+        return None
+    return ConfigurationError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
 
 
 def instance(name: str, value: Any, kind: type[_T]) -> _T:
     """`value`, if it is a `kind`."""
-    if not isinstance(value, kind):
-        raise ConfigurationError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
-    return value
+    wrong = misfit(name, value, kind)
+    if wrong is not None:
+        # It may be a secret, and a traceback with local variables would show it.
+        del value
+        raise wrong
+    return cast("_T", value)
 
 
 def whole(name: str, value: Any, smallest: int = 1) -> int:

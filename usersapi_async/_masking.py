@@ -29,12 +29,17 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """The value as it is, as HTML and JSON write it, and the words of a short one: a server may echo each."""
+    """The value as it is, as JSON writes it, and the words of a short one: a server may echo each."""
     yield value
-    yield html.escape(value)
+    yield _plain(value)
     yield json.dumps(value)[1:-1]
     if len(value) <= _PROSE:
         yield from _WORD.findall(value)
+
+
+def _plain(text: str) -> str:
+    """Without PHP's spellings: HTML entities, some of them zero-padded, and JSON's escaped slash."""
+    return html.unescape(text).replace("\\/", "/")
 
 
 def mask(text: str, sent: Mapping[str, Any], secrets: Iterable[str] = ()) -> str:
@@ -45,9 +50,8 @@ def mask(text: str, sent: Mapping[str, Any], secrets: Iterable[str] = ()) -> str
     values = {leaf for key, part in sent.items() if key not in _READABLE for leaf in _leaves(part)}
     spelled = {spelling for value in (*values, *secrets) for spelling in _spellings(value.strip())}
     # Cut before the costly part, at a blank: half a value would not be recognised as one.
-    text = _ANY_ADDRESS.sub(
-        _MASK, text if len(text) < _LONGEST_READ else text[:_LONGEST_READ].rpartition(" ")[0]
-    )
+    text = _plain(text if len(text) < _LONGEST_READ else text[:_LONGEST_READ].rpartition(" ")[0])
+    text = _ANY_ADDRESS.sub(_MASK, text)
     for spelling in sorted(filter(None, spelled), key=len, reverse=True):
         # A short value ("Al", "7") is masked as a word only: else it would eat other words' letters.
         edge = "" if len(spelling) > 2 else r"\b"

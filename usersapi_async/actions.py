@@ -68,7 +68,7 @@ class Actions(abc.ABC):
         disable_email_sending: bool | None = None,
     ) -> responses.CreateChildResponse:
         """Registers a child of the parent whose ``clogin_id`` is ``connected_to``; else as `create`."""
-        doc = hidden({} if doc is None else doc)
+        connected_to, doc = hidden(connected_to), hidden({} if doc is None else doc)
         payload = payloads.CreateChild(
             connected_to=connected_to,
             doc=doc,
@@ -88,6 +88,7 @@ class Actions(abc.ABC):
         disable_email_sending: bool | None = None,
     ) -> responses.LoginResponse:
         """Asks for a ``user_token``: one login into the front end of the project, spent once used."""
+        clogin_id = hidden(clogin_id)
         payload = payloads.Login(
             clogin_id=clogin_id,
             group_id=group_id,
@@ -111,6 +112,7 @@ class Actions(abc.ABC):
         ``connected_to`` is the parent's id, for a child.
         """
         doc = hidden(doc)
+        clogin_id = hidden(clogin_id)
         payload = payloads.Update(
             clogin_id=clogin_id,
             doc=doc,
@@ -131,9 +133,11 @@ class Actions(abc.ABC):
         disable_email_sending: bool | None = None,
     ) -> responses.AddProductResponse:
         """Puts products into a user's cart. Never sent twice: see `OutcomeUnknown`."""
+        products = hidden([products] if isinstance(products, payloads.Product) else products)
+        clogin_id = hidden(clogin_id)
         payload = payloads.AddProduct(
             clogin_id=clogin_id,
-            products=[products] if isinstance(products, payloads.Product) else products,
+            products=products,
             group_id=group_id,
             submit_forms=submit_forms,
             disable_email_sending=disable_email_sending,
@@ -150,9 +154,11 @@ class Actions(abc.ABC):
         disable_email_sending: bool | None = None,
     ) -> responses.AddEmailResponse:
         """Records mails in a user's history; sends nothing. Never sent twice: see `OutcomeUnknown`."""
+        emails = hidden([emails] if isinstance(emails, payloads.Email) else emails)
+        clogin_id = hidden(clogin_id)
         payload = payloads.AddEmail(
             clogin_id=clogin_id,
-            emails=[emails] if isinstance(emails, payloads.Email) else emails,
+            emails=emails,
             group_id=group_id,
             submit_forms=submit_forms,
             disable_email_sending=disable_email_sending,
@@ -179,6 +185,7 @@ class Actions(abc.ABC):
 
         An option is True, or an object of the service's own settings for it.
         """
+        clogin_id = hidden(clogin_id)
         payload = payloads.GetInfo(
             clogin_id=clogin_id,
             fields=fields,
@@ -208,6 +215,7 @@ class Actions(abc.ABC):
 
         A status that excludes is the documented way to take a user out: there is no delete.
         """
+        clogin_id = hidden(clogin_id)
         payload = payloads.SetStatus(
             clogin_id=clogin_id,
             status_id=status_id,

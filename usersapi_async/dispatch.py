@@ -35,7 +35,7 @@ from .observer import (
     RetryScheduled,
     notify,
 )
-from .retry import Decision, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
+from .retry import Decision, Evidence, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
 from .settings import Credentials, CredentialsSource, Timeout
 from .transport import PoolSettings, Transport
 
@@ -98,6 +98,7 @@ class Dispatcher:
         """Creates the pool, in the event loop that runs."""
         if self.state != "new":
             raise SessionError(f"the session is {self.state}; make another for another `async with`")
+        self.limiter.bind()
         self._loop = asyncio.get_running_loop()
         self._transport = Transport(self._pool)
 
@@ -137,11 +138,13 @@ class Dispatcher:
 
         Nothing is held during that wait. Raises the call's final `UsersApiError`.
         """
-        settling = self._settling(call)
-        if settling > 0:
-            return settling
-        outcome = await self._attempt(call, options)
-        if isinstance(outcome, responses.Response):
+        try:
+            outcome = await self._attempt(call, options)
+        except UsersApiError as error:
+            # No attempt was made, but an earlier one may have been.
+            call.final(error)
+            raise
+        if not isinstance(outcome, UsersApiError):
             return outcome
         wait = self._wait_before_retry(call, outcome, options.retry)
         if wait is None:
@@ -197,14 +200,24 @@ class Dispatcher:
             return max(named, self._rng.uniform(policy.cap / 2, policy.cap))
         return None
 
-    async def _attempt(self, call: Call, options: Options) -> responses.Response | UsersApiError:
-        transport, limiter = self.require_open(), self.limiter
+    async def _attempt(self, call: Call, options: Options) -> responses.Response | UsersApiError | float:
+        """What one attempt came to, or the seconds that must pass before it may be made."""
+        self.require_open()
+        settling = self._settling(call)
+        if settling > 0:
+            return settling
+        limiter = self.limiter
         credentials = await self._current_credentials()
         queued = limiter.now()
-        await limiter.acquire_slot()
+        if not await limiter.acquire_slot(options.retry.max_pause):
+            return call.end_attempt(_still_paused(limiter.paused_for))
         try:
             if not await limiter.take_turn(options.retry.max_pause):
                 return call.end_attempt(_still_paused(limiter.paused_for))
+            # While it waited the session may have been closed, or another write may have ended in doubt.
+            transport, settling = self.require_open(), self._settling(call)
+            if settling > 0:
+                return settling
             began, now = limiter.now(), self._wall_clock()
             watch = call.begin_attempt(now)
             notify(
@@ -245,6 +258,8 @@ class Dispatcher:
             now=now,
         )
         if isinstance(outcome, ResponseError):
+            if options.retry.retry_unavailable and evidence_of(outcome) is Evidence.UNAVAILABLE:
+                outcome.delivery = Delivery.REFUSED
             if outcome.retry_after:
                 self.limiter.pause(outcome.retry_after)
                 notify(options.observer, Paused(seconds=outcome.retry_after, status=outcome.status))
@@ -269,7 +284,7 @@ class Dispatcher:
 
     def _settling(self, call: Call) -> float:
         """Seconds that a write must wait, since an earlier one to the same user may still take effect."""
-        if call.kind is Kind.READ or call.attempts or not self._unsettled:
+        if call.kind is Kind.READ or not self._unsettled:
             return 0.0
         until = self._unsettled.get(call.sent.get("clogin_id", 0), 0.0)
         return until - asyncio.get_running_loop().time()

@@ -16,8 +16,9 @@ import attrs
 
 from . import _arguments
 from ._concurrency import Adaptive, Controller, Fixed
+from .errors import SessionError
 
-Concurrency: TypeAlias = "int | Literal['auto']"
+Concurrency: TypeAlias = int | Literal["auto"]
 
 
 class Handle(Protocol):
@@ -103,7 +104,7 @@ class Limiter:
     """One pace, for one session or for several of the same account.
 
     ``rate`` is a bound that you know; ``concurrency`` the most requests at once, or ``"auto"`` to find it.
-    A limiter belongs to the event loop in which it is first used.
+    A limiter belongs to the event loop in which it is first used; another one gets a `SessionError`.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Limiter:
         self._next_turn = -math.inf
         self._resume_at = -math.inf
         self._timer: Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def limit(self) -> int:
@@ -141,17 +143,32 @@ class Limiter:
         """Seconds until the server's pause is over, 0 when there is none."""
         return max(0.0, self._resume_at - self._clock.now())
 
-    async def acquire_slot(self) -> None:
-        """Waits for a slot; `release_slot` gives it back."""
+    def bind(self) -> None:
+        """Ties the limiter to the event loop that runs. Raises `SessionError` if that is not its own: whoever
+        waits in one loop would never be woken from another."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise SessionError("the limiter belongs to another event loop; make one in each loop")
+
+    async def acquire_slot(self, patience: float = math.inf) -> bool:
+        """Waits for a slot; `release_slot` gives it back.
+
+        False, and no slot is taken, once the server's pause lasts longer than `patience` seconds.
+        """
+        self.bind()
+        if self.paused_for > patience:
+            return False
         if self._in_flight < self.limit and not self._slots:
             self._in_flight += 1
-            return
-        waiter = self._slots.join()
+            return True
+        waiter = self._slots.join(patience)
         self._fill_slots()
         try:
-            await waiter
+            return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.result():
                 self.release_slot()
             raise
 
@@ -167,8 +184,9 @@ class Limiter:
     async def take_turn(self, patience: float = math.inf) -> bool:
         """Waits until the rate and the server's pauses let one more request go.
 
-        False, and no turn is taken, once a pause lasts longer than `patience` seconds.
+        False, and no turn is taken, once the server's pause lasts longer than `patience` seconds.
         """
+        self.bind()
         if self.paused_for > patience:
             return False
         if not self._turns and self._ready_at() <= self._clock.now():
@@ -184,9 +202,11 @@ class Limiter:
             raise
 
     def pause(self, seconds: float) -> None:
-        """Nobody gets a turn for so long; a longer pause in force stays."""
+        """Nobody gets a turn for so long; a longer pause in force stays. Who waits with less patience, for a
+        slot or a turn, is sent away at once."""
         self._resume_at = max(self._resume_at, self._clock.now() + seconds)
-        self._turns.send_away(self.paused_for)
+        for queue in (self._slots, self._turns):
+            queue.send_away(self.paused_for)
 
     def observe(self, began: float, latency: float, *, refused: bool) -> None:
         """Tells how an attempt went: when it began and how long it took, both by this limiter's clock."""

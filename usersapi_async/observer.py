@@ -91,7 +91,7 @@ class CallFinished:
         return self.delivery is Delivery.UNKNOWN and not self.reads_only
 
 
-Event: TypeAlias = "CallStarted | AttemptStarted | RetryScheduled | Paused | CallFinished"
+Event: TypeAlias = CallStarted | AttemptStarted | RetryScheduled | Paused | CallFinished
 
 
 class Observer:

@@ -6,23 +6,19 @@ anything is sent, every one at once, in `PayloadError.faults`.
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
 
 from . import _checks as check
 from . import responses
+from ._arguments import shielded
 from .errors import PayloadError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-_KindT = TypeVar("_KindT", bound=type)
 ResponseT_co = TypeVar("ResponseT_co", bound=responses.Response, covariant=True)
-Id: TypeAlias = "int | Ref"
-DocValue: TypeAlias = "str | int | float | bool | Sequence[str] | Mapping[str, Any] | None"
-Doc: TypeAlias = "Mapping[str, DocValue]"
+DocValue: TypeAlias = str | int | float | bool | Sequence[str] | Mapping[str, Any] | None
+Doc: TypeAlias = Mapping[str, DocValue]
 
 
 @attrs.frozen
@@ -30,6 +26,9 @@ class Ref:
     """Stands for the ``clogin_id`` that the operation with ``key`` creates earlier in the same batch."""
 
     key: str = attrs.field(repr=False)
+
+
+Id: TypeAlias = int | Ref
 
 
 def _by(rule: check.Rule, *, wire: str = "", hidden: bool = False) -> dict[str, Any]:
@@ -62,30 +61,6 @@ def _faults(instance: Any) -> list[str]:
     return found
 
 
-def _shielded(kind: _KindT) -> _KindT:
-    """Lets what the constructor raises come from a frame that holds none of its arguments.
-
-    A traceback with local variables would show people's data otherwise.
-    """
-    build = vars(kind)["__init__"]
-
-    @functools.wraps(build)
-    def construct(self: Any, **values: Any) -> None:
-        failure: Exception | None = None
-        try:
-            build(self, **values)
-        except Exception as error:  # noqa: BLE001 (raised below)
-            failure = error.with_traceback(None)
-        if failure is not None:
-            # Nor of a half-built object, whose `repr` would fail.
-            self = None
-            values.clear()
-            raise failure
-
-    kind.__init__ = construct  # type: ignore[misc]
-    return kind
-
-
 class Checked:
     """Collects every fault after construction; attrs' own validators would stop at the first."""
 
@@ -97,7 +72,7 @@ class Checked:
             raise PayloadError(faults)
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Payload(Checked, Generic[ResponseT_co]):
     """What every action can carry; the type argument is the response that it gets.
@@ -120,7 +95,7 @@ class Payload(Checked, Generic[ResponseT_co]):
     extra: Mapping[str, Any] = attrs.field(factory=dict, metadata=_by(check.extra, hidden=True))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Create(Payload[responses.CreateResponse]):
     """Registers a parent or an individual. ``clogin_id`` connects a person known from another project."""
@@ -133,7 +108,7 @@ class Create(Payload[responses.CreateResponse]):
     doc: Doc = attrs.field(factory=dict, metadata=_by(check.doc, hidden=True))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class CreateChild(Payload[responses.CreateChildResponse]):
     """Registers a child of the parent whose ``clogin_id`` is ``connected_to``."""
@@ -147,7 +122,7 @@ class CreateChild(Payload[responses.CreateChildResponse]):
     doc: Doc = attrs.field(factory=dict, metadata=_by(check.doc, hidden=True))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Login(Payload[responses.LoginResponse]):
     """Asks for one login into the front end of the project; the token expires once it is used."""
@@ -157,7 +132,7 @@ class Login(Payload[responses.LoginResponse]):
     clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Update(Payload[responses.UpdateResponse]):
     """Sets fields of a user. Fields that begin with ``_`` belong to the system and can't be set."""
@@ -169,7 +144,7 @@ class Update(Payload[responses.UpdateResponse]):
     connected_to: Id | None = attrs.field(default=None, metadata=_by(check.optional(check.reference(Ref))))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Product(Checked):
     """One line of an order. A private product has no ``p_id`` and is named by ``name``.
@@ -195,7 +170,7 @@ class Product(Checked):
             raise PayloadError(faults)
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class AddProduct(Payload[responses.AddProductResponse]):
     """Puts products into a user's cart."""
@@ -209,7 +184,7 @@ class AddProduct(Payload[responses.AddProductResponse]):
     )
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Email(Checked):
     """A mail to record in a user's history; nothing is sent. Addresses may be several, joined by commas."""
@@ -223,7 +198,7 @@ class Email(Checked):
     admin_id: int | None = attrs.field(default=None, metadata=_by(check.optional(check.identifier)))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class AddEmail(Payload[responses.AddEmailResponse]):
     """Records mails in a user's history."""
@@ -236,10 +211,10 @@ class AddEmail(Payload[responses.AddEmailResponse]):
     )
 
 
-Option: TypeAlias = "bool | Mapping[str, Any]"
+Option: TypeAlias = bool | Mapping[str, Any]
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class _Selection(Payload[ResponseT_co]):
     """What to read of a user; each option is True, or an object of the service's own settings."""
@@ -268,7 +243,7 @@ class _Selection(Payload[ResponseT_co]):
     )
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class GetInfo(_Selection[responses.GetInfoResponse]):
     """Reads one user. Asked for nothing, the service sends metadata alone or all fields."""
@@ -278,7 +253,7 @@ class GetInfo(_Selection[responses.GetInfoResponse]):
     clogin_id: Id = attrs.field(metadata=_by(check.reference(Ref)))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class SetStatus(Payload[responses.SetStatusResponse]):
     """Gives a user a status; 0 takes it away."""
@@ -289,7 +264,7 @@ class SetStatus(Payload[responses.SetStatusResponse]):
     status_id: int = attrs.field(metadata=_by(check.identifier_or_zero))
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class GetUserList(_Selection[responses.UserListResponse]):
     """Reads one page of at most 50 users, from ``starting_position`` on (the first is 0)."""
@@ -316,7 +291,7 @@ class GetUserList(_Selection[responses.UserListResponse]):
     )
 
 
-@_shielded
+@shielded
 @attrs.frozen(kw_only=True, field_transformer=_guarded)
 class Custom(Payload[responses.Response]):
     """An action that the documentation does not name; its arguments go into ``extra``.
@@ -330,4 +305,4 @@ class Custom(Payload[responses.Response]):
     repeatable: bool = attrs.field(default=False, metadata=_by(check.boolean))
 
 
-AnyPayload: TypeAlias = "Payload[Any]"
+AnyPayload: TypeAlias = Payload[Any]

@@ -73,7 +73,7 @@ class Response(Record):
 
     msg: str | None = _private()
     msg_type: str | None = None
-    meta_info: MetaInfo | None = None
+    meta_info: MetaInfo = MetaInfo()
     user_info: UserInfo | None = None
 
 
@@ -160,7 +160,7 @@ class ListedUser(Record):
     """One user of a list. ``values`` is there when fields were asked for, ``children`` with families."""
 
     user_info: UserInfo = attrs.field(metadata=_under("user_info", required=True))
-    meta_info: MetaInfo | None = None
+    meta_info: MetaInfo = MetaInfo()
     values: Mapping[str, Any] = attrs.field(
         factory=dict, repr=False, hash=False, metadata=_under(*assumptions.VALUES)
     )

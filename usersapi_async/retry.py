@@ -177,7 +177,7 @@ def decide(error: UsersApiError, kind: Kind, attempts: int, policy: RetryPolicy)
     """What to do after `attempts` attempts, the last of which ended with `error`."""
     evidence = evidence_of(error)
     decision = TABLE[evidence][kind]
-    if evidence is Evidence.UNAVAILABLE and policy.retry_unavailable:
+    if evidence is Evidence.UNAVAILABLE and error.delivery is Delivery.REFUSED:
         decision = Decision.RETRY
     elif kind is Kind.NOT_REPEATABLE and error.delivery is Delivery.UNKNOWN:
         # Whatever the row says: an answer that may be somebody's own classification never repeats a create.
@@ -192,7 +192,7 @@ def decide(error: UsersApiError, kind: Kind, attempts: int, policy: RetryPolicy)
 
 def may_wait_for_server(error: UsersApiError) -> bool:
     """Whether nothing was done, for sure, and the reason lies with the server as a whole."""
-    whole = evidence_of(error) in (Evidence.NOTHING_SENT, Evidence.TOO_FAST)
+    whole = evidence_of(error) in (Evidence.NOTHING_SENT, Evidence.TOO_FAST, Evidence.UNAVAILABLE)
     return whole and error.delivery is not Delivery.UNKNOWN
 
 

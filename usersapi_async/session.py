@@ -30,6 +30,7 @@ ResponseT = TypeVar("ResponseT", bound=responses.Response)
 _MIB = 1024 * 1024
 
 
+@_arguments.shielded
 class UsersSession(Actions):
     """A client of the users endpoint.
 
@@ -38,11 +39,11 @@ class UsersSession(Actions):
 
     ``group_id`` is the project that calls work on unless they name another. ``rate`` is a bound that you
     know of; ``concurrency`` the most requests at once, found by itself by default. A ``limiter`` of your own
-    replaces both and may serve several sessions of one account. ``connections`` bounds the pool,
-    ``keepalive`` the seconds that a connection may idle: a server that closes it just then would leave a
-    create in doubt, so keep it shorter than the server's. ``ssl_context`` brings your own authorities;
-    ``trust_env`` takes proxies from the environment. ``classify`` decides what an answer means;
-    ``observer`` is told what happens to each call.
+    replaces both and may serve several sessions of one account. ``connections`` bounds the pool, by default
+    at the limiter's highest limit; ``keepalive`` the seconds that a connection may idle: a server that closes
+    it just then would leave a create in doubt, so keep it shorter than the server's. ``ssl_context`` brings
+    your own authorities; ``trust_env`` takes proxies from the environment. ``classify`` decides what an
+    answer means; ``observer`` is told what happens to each call.
 
     Raises `ConfigurationError` for an argument that can't be right.
     """
@@ -60,7 +61,7 @@ class UsersSession(Actions):
         retry: RetryPolicy = RetryPolicy(),
         classify: wire.Classifier = wire.classify,
         observer: Observer | None = None,
-        connections: int = 100,
+        connections: int | None = None,
         keepalive: float = 2.0,
         max_response_bytes: int = 16 * _MIB,
         ssl_context: ssl.SSLContext | None = None,
@@ -70,19 +71,20 @@ class UsersSession(Actions):
     ) -> None:
         if limiter is not None and (rate is not None or concurrency != "auto"):
             raise ConfigurationError("limiter: give either it, or rate and concurrency")
+        limiter = _arguments.instance("limiter", limiter or Limiter(rate, concurrency), Limiter)
         self._options = Options(group_id, timeout, retry, classify, observer)
         self._dispatcher = Dispatcher(
             _checked_credentials(credentials),
             PoolSettings(
                 url=checked_base_url(base_url),
-                connections=connections,
+                connections=limiter.most if connections is None else connections,
                 keepalive=keepalive,
                 max_response_bytes=max_response_bytes,
                 ssl_context=ssl_context,
                 trust_env=trust_env,
                 user_agent=f"usersapi-async/{__version__}",
             ),
-            _arguments.instance("limiter", limiter or Limiter(rate, concurrency), Limiter),
+            limiter,
             RetryBudget(retry.budget_ratio, retry.budget_burst),
             wall_clock,
             rng or random.Random(),
@@ -151,6 +153,10 @@ class UsersSession(Actions):
         `DeadlineExceeded` when ``Timeout.total`` has passed, `OutcomeUnknown` when an action that must not
         be repeated may have been carried out, else what the last attempt ended with.
         """
+        wrong = _arguments.misfit("payload", payload, payloads.Payload)
+        if wrong is not None:
+            del payload
+            raise wrong
         call = self.prepare(payload)
         late: UsersApiError | None = None
         try:
@@ -180,7 +186,6 @@ class UsersSession(Actions):
         be reached or refuses for now: while it is sure that nothing was done.
         Raises `PayloadError`, or `SessionError` when nothing can be sent.
         """
-        _arguments.instance("payload", payload, payloads.Payload)
         return self._dispatcher.prepare(payload, self._options, patience)
 
     async def step(self, call: Call) -> responses.Response | float:

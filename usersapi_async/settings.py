@@ -17,6 +17,7 @@ from .errors import ConfigurationError
 _VARIABLES = {"api_id": "USERSAPI_ID", "api_user": "USERSAPI_USER", "api_token": "USERSAPI_TOKEN"}
 
 
+@_arguments.shielded
 @attrs.frozen
 class Credentials:
     """The account of an API admin, which must belong to the organisation that owns the group.
@@ -50,7 +51,7 @@ class Credentials:
         return cls(int(found["api_id"]), found["api_user"], found["api_token"])
 
 
-CredentialsSource: TypeAlias = "Credentials | Callable[[], Credentials | Awaitable[Credentials]]"
+CredentialsSource: TypeAlias = Credentials | Callable[[], Credentials | Awaitable[Credentials]]
 """Credentials, or a function (a coroutine function too) that is asked before each attempt, for rotation."""
 
 

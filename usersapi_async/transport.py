@@ -180,7 +180,8 @@ class Transport:
     ) -> Answer | UsersApiError:
         """Sends the body that `watch` holds once; `timestamp` is Unix time in whole seconds.
 
-        Failures are returned, to be raised from a frame that holds no secret.
+        Failures are returned, to be raised from a frame that holds no secret; a cancellation leaves without
+        aiohttp's frames, which do.
         """
         client = self._fresh if fresh else self._pool
         answer: Answer | None = None
@@ -200,9 +201,17 @@ class Transport:
             ):
                 answer = Answer(response.status, _lowered(response.headers), flaw="cut short")
                 answer = await self._read(response, answer)
-        except Exception as error:  # noqa: BLE001 (what aiohttp can raise is not closed; cancellation passes)
+        except asyncio.CancelledError as error:
+            broken_off = error
+        except Exception as error:  # noqa: BLE001 (what aiohttp can raise is not closed)
             return _translated(error, watch, answer)
-        return answer
+        else:
+            return answer
+        broken_off.__context__ = broken_off.__cause__ = None
+        try:
+            raise broken_off.with_traceback(None)
+        finally:
+            del broken_off
 
     async def _read(self, response: aiohttp.ClientResponse, head: Answer) -> Answer:
         received = _Received()

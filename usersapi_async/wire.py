@@ -10,6 +10,7 @@ import datetime as dt
 import email.utils
 import json
 import math
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -130,9 +131,11 @@ def read(
     that holds nothing of the answer; `now` is Unix time, for a Retry-After that names a date."""
     parsed = parse(answer.body) if answer.flaw is None else None
     body = parsed if isinstance(parsed, dict) else None
-    verdict = classifier(answer.status, body)
+    verdict, fault = _judged(classifier, answer.status, body)
     kind, delivery = verdict.error, verdict.delivery
-    fault = answer.flaw or ("not a JSON object" if body is None else "no readable success @ $.success")
+    fault = (
+        fault or answer.flaw or ("not a JSON object" if body is None else "no readable success @ $.success")
+    )
     if kind is None:
         response, fault = _decoded(payload, sent, body or {})
         if response is not None:
@@ -148,6 +151,23 @@ def read(
         msg_type=_said(body, "msg_type"),
         retry_after=retry_after(answer.headers, now),
     )
+
+
+def _judged(
+    classifier: Classifier, status: int, body: Mapping[str, Any] | None
+) -> tuple[Verdict, str | None]:
+    """The verdict, and what was wrong with the function that should have given one: its own error would show
+    the answer, and nothing can be concluded from it."""
+    try:
+        verdict: object = classifier(status, body)
+    except Exception as error:  # noqa: BLE001 (whatever that raises)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        fault = f"classify raised {type(error).__name__} in {place.name}, line {place.lineno}"
+    else:
+        if isinstance(verdict, Verdict):
+            return verdict, None
+        fault = f"classify returned {type(verdict).__name__}, not Verdict"
+    return Verdict(MalformedResponse, Delivery.UNKNOWN), fault
 
 
 def _said(body: Mapping[str, Any] | None, key: str) -> str | None:

@@ -67,7 +67,7 @@ def test_no_time_has_passed() -> None:
 def test_by_key() -> None:
     """`meta_info`, `errors` and `doubts` tell by key what was kept."""
     report = report_of(*EACH, good(4, "e"), good(5, "f", Response()))
-    assert report.meta_info == {"a": INFO}
+    assert report.meta_info == {"a": INFO, "f": MetaInfo()}
     assert report.errors == {"b": ERROR, "c": DOUBT}
     assert report.doubts == {"c": DOUBT}
 

@@ -155,8 +155,9 @@ def test_built() -> None:
 @pytest.mark.parametrize(
     ("build", "fault"),
     [
-        (None, "expected a payload, got dict @ $"),
-        (lambda _: None, "expected a payload, got NoneType @ $"),
+        (None, "expected a payload or a (key, payload) pair, got dict @ $"),
+        (lambda _: None, "expected a payload from build, got NoneType @ $"),
+        (lambda _: asyncio.sleep(0), "expected a payload from build, got coroutine @ $"),
         (lambda row: row["secret"], "build raised KeyError @ $"),
         (lambda _: Create(group_id=0), "must be at least 1 @ $.group_id"),
     ],

@@ -113,6 +113,22 @@ async def test_left_early(emulator: Emulator, users: UsersSession, consumed: int
     assert consumed or not [outcome async for outcome in outcomes if outcome.index > runner.report.taken]
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_what_was_not_handed_out_is_kept(
+    emulator: Emulator, users: UsersSession, ordered: bool
+) -> None:
+    """Leaving early loses no outcome: those that the consumer did not get are in the report."""
+    runner = BatchRunner(users, concurrency=4, ordered=ordered, keep=lambda outcome: outcome.index == 1)
+    seen: list[Outcome] = []
+    async with runner.stream(Counted()) as outcomes:
+        seen += [await anext(outcomes) for _ in range(3)]
+        await until(lambda: runner.report.succeeded >= 6)
+    kept = runner.report.outcomes
+    assert sorted({outcome.index for outcome in (*seen, *kept)}) == list(range(runner.report.taken))
+    assert len({outcome.index for outcome in kept}) == len(kept) >= 3
+    never_twice(emulator, [*seen, *(outcome for outcome in kept if outcome not in seen)])
+
+
 async def test_left_by_break(users: UsersSession) -> None:
     """The usual way to leave a loop."""
     runner = BatchRunner(users)

@@ -73,7 +73,10 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError(f"{text!r} is not among {lines}")
 
 
-def succeeded(index: int, *, meta_info: MetaInfo | None = None, answered: bool = True) -> Succeeded:
+_NO_INFO = MetaInfo()
+
+
+def succeeded(index: int, *, meta_info: MetaInfo = _NO_INFO, answered: bool = True) -> Succeeded:
     """A success of the row with that index."""
     response = CreateResponse(user_info=UserInfo(clogin_id=1000 + index), meta_info=meta_info)
     return Succeeded(

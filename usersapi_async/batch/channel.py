@@ -39,6 +39,10 @@ class Channel:
         self._size = math.inf
         self._drained.set()
 
+    def left(self) -> list[Outcome]:
+        """The outcomes that nobody took."""
+        return list(self._outcomes)
+
     def close(self, error: BaseException | None = None) -> None:
         """Says that nothing more comes, or why: it is raised once all outcomes are handed out."""
         self._closed = True

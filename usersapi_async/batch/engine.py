@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import anyio
 import attrs
@@ -23,6 +23,7 @@ from .rows import AfterFailure, Dependencies, Row, lost, unfinished, won
 from .source import Build, Item, Items, Source
 from .stopping import StopRules
 
+_T = TypeVar("_T")
 _OPEN_PER_WORKER = 4
 """Rows on their way for each worker: all of them may be parked at once."""
 _ORDERED_AHEAD = 16
@@ -83,6 +84,7 @@ class Engine:
             policy.max_errors, policy.max_same_rejections, max_pause=users.retry.max_pause
         )
         self._source_error: SourceError | None = None
+        self._crash: BaseException | None = None
         self.report = BatchReport()
 
     async def run(self, deadline: float | None) -> None:
@@ -106,9 +108,9 @@ class Engine:
                 crashes = [task.exception() for task in self._tasks if not task.cancelled()]
                 self._settle(reason)
                 self._finished.set()
-        crash = next((crash for crash in crashes if crash is not None), self._source_error)
-        if crash is not None:
-            raise crash
+        for crash in (*crashes, self._crash, self._source_error):
+            if crash is not None:
+                raise crash
 
     async def finished(self) -> None:
         """Waits until `run` is over."""
@@ -310,19 +312,27 @@ class Engine:
             # A record still kept of an attempt means that the row ends in the middle of it.
             abandoned = row.call.watch is not None or isinstance(outcome, NotAttempted)
             self._users.finish(row.call, getattr(outcome, "error", None), abandoned=abandoned)
-        kept = True
-        try:
-            # While settling, the caller's functions are left alone: one of them may be what crashed.
-            kept = self._settling or self._keep(outcome)
-        finally:
-            # Whatever that raised: what has happened to the row is known, and counts.
-            del self._open[row.index]
-            self.report.add(outcome, keep=kept)
-            if self._channel is not None:
-                self._pass_on(self._channel, outcome)
+        del self._open[row.index]
+        self.report.add(outcome, keep=bool(self._ask(self._keep, outcome, default=True)))
+        if self._channel is not None:
+            self._pass_on(self._channel, outcome)
         self._obey(self._rules.after_outcome(self.report))
-        if self._policy.on_progress is not None and not self._settling:
-            self._policy.on_progress(self.report.progress())
+        if self._policy.on_progress is not None:
+            self._ask(self._policy.on_progress, self.report.progress())
+
+    def _ask(self, function: Callable[[_T], object], argument: _T, *, default: object = None) -> object:
+        """Calls a function of the caller's, or gives `default` from the first one that raised on.
+
+        The batch ends then, but what is under way is let finish: broken off, it would be in doubt.
+        """
+        if self._crash is not None or self._settling:
+            return default
+        try:
+            return function(argument)
+        except BaseException as error:  # noqa: BLE001 (raised when the batch has ended)
+            self._crash = error
+            self.abort(_CRASHED) if isinstance(error, Exception) else self.give_up(_CRASHED)
+            return default
 
     def _obey(self, reason: str | None) -> None:
         if reason is not None:

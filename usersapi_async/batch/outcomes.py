@@ -10,7 +10,7 @@ from usersapi_async.errors import OutcomeUnknown, UsersApiError
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.responses import Response
 
-Key: TypeAlias = "str | int"
+Key: TypeAlias = str | int
 """The caller's key, or the row's index where none was given."""
 
 
@@ -60,4 +60,4 @@ class NotAttempted(Ended):
     reason: str
 
 
-Outcome: TypeAlias = "Succeeded | Failed | InDoubt | NotAttempted"
+Outcome: TypeAlias = Succeeded | Failed | InDoubt | NotAttempted

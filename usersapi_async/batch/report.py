@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -43,9 +43,8 @@ class BatchReport:
     rows still on their way while the batch runs.
 
     ``outcomes`` holds those that were kept, in the order of their ending, or of the input if the runner is
-    ``ordered``. ``exhausted`` tells that the input
-    was read to its end; else ``next_index`` is the first row that was not taken, and ``stopped_by`` says what
-    stopped the batch.
+    ``ordered``. ``exhausted`` tells that the input was read to its end; else ``next_index`` is the first row
+    that was not taken, and ``stopped_by`` says what stopped the batch.
     """
 
     taken: int = 0
@@ -71,9 +70,17 @@ class BatchReport:
         if keep:
             self.outcomes.append(outcome)
 
+    def keep(self, outcomes: Iterable[Outcome]) -> None:
+        """Holds these too, which were counted before."""
+        held = {id(outcome) for outcome in self.outcomes}
+        self.outcomes += [outcome for outcome in outcomes if id(outcome) not in held]
+
     @property
     def next_index(self) -> int:
-        """The index of the first row that was not taken: where to go on."""
+        """The index of the first row that was not taken: where to go on.
+
+        Rows before it that are `NotAttempted` were taken and left out; they are to be run again too.
+        """
         return self.taken
 
     @property
@@ -98,7 +105,7 @@ class BatchReport:
         return {
             outcome.key: outcome.response.meta_info
             for outcome in self.outcomes
-            if isinstance(outcome, Succeeded) and outcome.response and outcome.response.meta_info
+            if isinstance(outcome, Succeeded) and outcome.response
         }
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -89,8 +90,9 @@ class BatchRunner:
         is one failed outcome. It is called in the order of the input. After `deadline` seconds no further row
         is begun.
 
-        Raises `SourceError` when the iterable raises, `SessionError` when the session is not open; the
-        outcomes up to then are in ``report``, also after a cancellation.
+        Raises `SourceError` when the iterable raises, `SessionError` when the session is not open, and what
+        ``keep`` or ``on_progress`` raise, after the requests under way have ended; all outcomes up to then
+        are in ``report``, also after a cancellation.
         """
         deadline = _checked_deadline(deadline)
         engine = self._new_engine(items, build, self._keep or _everything, None)
@@ -110,7 +112,8 @@ class BatchRunner:
 
         ``async with runner.stream(items) as outcomes: async for outcome in outcomes: …``; the arguments and
         what is raised are those of `run`. A slow consumer slows the workers. Leaving the block early breaks
-        off what is under way; ``report`` is whole then too.
+        off what is under way; ``report`` is whole then too, and its ``outcomes`` hold all that were not
+        handed out.
         """
         deadline = _checked_deadline(deadline)
         channel = Channel(self._policy.workers)
@@ -121,7 +124,10 @@ class BatchRunner:
         finally:
             # No cancellation of the task: one that comes before its first step would skip its cleaning up.
             engine.give_up("the stream was left")
-            await all_ended([task])
+            try:
+                await all_ended([task])
+            finally:
+                engine.report.keep(channel.left())
 
     async def stop(self, drain: float | None = None) -> None:
         """Takes no further row, lets those taken end, and waits for that.
@@ -146,6 +152,8 @@ class BatchRunner:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
         _checked_function("build", build)
+        if inspect.iscoroutinefunction(build):
+            raise ConfigurationError("build: expected a plain function, got a coroutine function")
         self._users.require_open()
         self._engine = Engine(self._users, self._policy, items, build, keep, channel)
         self._report = self._engine.report

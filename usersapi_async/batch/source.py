@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from usersapi_async.payloads import AnyPayload, Payload
 
 from .outcomes import Key
 
-Items: TypeAlias = "Iterable[Any] | AsyncIterable[Any]"
+Items: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 Build: TypeAlias = Callable[[Any], AnyPayload]
 
 
@@ -71,8 +72,11 @@ class Item:
         if isinstance(found, Payload):
             return found
         kind = type(found).__name__
+        if inspect.iscoroutine(found):
+            found.close()
         del found
-        raise PayloadError([f"expected a payload, got {kind} @ $"])
+        what = "a payload or a (key, payload) pair" if build is None else "a payload from build"
+        raise PayloadError([f"expected {what}, got {kind} @ $"])
 
     @property
     def _is_pair(self) -> bool:

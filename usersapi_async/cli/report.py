@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from usersapi_async.batch import BatchReport
+from usersapi_async.responses import MetaInfo
 
 from .tally import Tally
 
@@ -60,8 +61,8 @@ def _counts(report: BatchReport) -> Table:
 def _registered(tally: Tally) -> Table:
     table = _table("key", "clogin_id", "forms done", "balance", "status", right=("balance",))
     for outcome in tally.examples:
-        meta = outcome.response.meta_info if outcome.response else None
-        if meta is not None:
+        meta = outcome.response.meta_info if outcome.response else MetaInfo()
+        if meta != MetaInfo():
             table.add_row(
                 printable(str(outcome.key)),
                 str(outcome.clogin_id),
