@@ -14,6 +14,9 @@ from usersapi_async.emulator import Fault, Faults
 from .support import never_twice, nothing_left, people, person, steps, told, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from usersapi_async import Create
     from usersapi_async.emulator import Emulator
 
 LONG = RetryPolicy(base=1000, cap=1000, max_pause=2000)
@@ -75,6 +78,22 @@ async def test_they_end_with_a_crash(emulator: Emulator) -> None:
             await runner.run(people(5))
     told(runner.report, runner.report.outcomes)
     assert (runner.report.succeeded, runner.report.failed) == (1, 1)
+
+
+async def test_they_end_with_an_exit(emulator: Emulator) -> None:
+    """Nor when the rows themselves end in what is no error."""
+    emulator.script(Fault.rate_limited())
+
+    def rows() -> Iterator[Create]:
+        yield person(0)
+        raise GeneratorExit
+
+    async with patient(emulator) as users:
+        runner = BatchRunner(users, concurrency=1)
+        with pytest.raises(GeneratorExit):
+            await runner.run(rows())
+    told(runner.report, runner.report.outcomes)
+    assert (runner.report.taken, runner.report.failed) == (1, 1)
 
 
 async def test_they_go_on(emulator: Emulator, users: UsersSession) -> None:
