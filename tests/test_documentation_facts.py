@@ -193,9 +193,12 @@ async def test_blank_usernames(emulator: Emulator, users: UsersSession) -> None:
     assert emulator.users[second].username != "nina@example.org"
 
 
-def test_pages_of_fifty() -> None:
-    """ "At most 50 users a page"."""
-    assert assumptions.PAGE_SIZE == 50
+async def test_pages_of_fifty(users: UsersSession) -> None:
+    """ "At most 50 users a page", with ``total_users`` and ``records_per_page``."""
+    for _ in range(51):
+        await users.create()
+    page = await users.get_user_list()
+    assert (len(page.everyone), page.total_users, page.records_per_page) == (50, 51, 50)
 
 
 def test_names_that_the_lists_may_have() -> None:

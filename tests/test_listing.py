@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from usersapi_async import (
     ConfigurationError,
     GetUserList,
     ListedUser,
+    MalformedResponse,
     RequestRejected,
     UserInfo,
     UserListResponse,
@@ -20,7 +22,8 @@ from usersapi_async.emulator import Fault
 from usersapi_async.listing import UserStream, walk
 
 from .clocks import settle
-from .servers import bodies
+from .servers import answer, answering, bodies, raw_server
+from .test_session import on
 
 if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
@@ -185,22 +188,64 @@ async def test_a_cancelled_wait_goes_on() -> None:
 
 async def test_a_service_that_does_not_count() -> None:
     """Without a total the walk goes page by page until one has nobody new."""
-    pages = Pages({0: [1, 2], 50: [3]}, None)
+    pages = Pages({0: [1, 2], 2: [3]}, None)
     pages.gate.set()
     async with walk(pages, GetUserList(), 5) as stream:
         assert [user.clogin_id async for user in stream] == [1, 2, 3]
-    assert pages.asked == [0, 50, 100]
+    assert pages.asked == [0, 2, 3]
     assert (stream.total_users, stream.shifted) == (None, False)
 
 
 async def test_a_service_that_ignores_positions() -> None:
     """The same page again and again ends the walk, and nobody comes twice."""
-    pages = Pages({position: [1, 2] for position in FULL}, 1000)
+    pages = Pages({position: [1, 2] for position in range(1000)}, 1000)
     pages.gate.set()
     async with walk(pages, GetUserList(), 0) as stream:
         assert [user.clogin_id async for user in stream] == [1, 2]
     assert stream.shifted
-    assert pages.asked == [0, 50]
+    assert pages.asked == [0, 2]
+
+
+async def test_pages_by_what_came() -> None:
+    """A page shorter than those before it makes no gap: what was asked for beyond it is given up."""
+    pages = Pages({0: [1, 2, 3], 3: [4], 4: [5, 6], 6: [7], **{at: [99] for at in (5, 7, 8, 9)}}, 7)
+    pages.gate.set()
+    async with walk(pages, GetUserList(), 2) as stream:
+        assert [user.clogin_id async for user in stream] == [1, 2, 3, 4, 5, 6, 7]
+        assert (stream.shifted, stream.position) == (False, 7)
+    assert pages.asked[:3] == [0, 3, 6]
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4])
+async def test_the_end_is_counted(total: int) -> None:
+    """A total that fits neither the users nor all of their children says that somebody may be missing."""
+    pages = Pages({0: [1, 2]}, total)
+    pages.gate.set()
+
+    async def families(payload: GetUserList) -> UserListResponse:
+        page = await pages(payload)
+        child = ListedUser(user_info=UserInfo(clogin_id=9))
+        return attrs.evolve(page, users=tuple(attrs.evolve(user, children=(child,)) for user in page.users))
+
+    async with walk(families, GetUserList(), 0) as stream:
+        assert [user.clogin_id async for user in stream] == [1, 2]
+    assert stream.shifted is (total not in (2, 3))
+
+
+async def test_a_list_under_an_unknown_name() -> None:
+    """An answer whose users can't be found is no empty list: it is malformed, and the position is told."""
+    empty = {"success": True, "total_users": "0"}
+    odd = {"success": True, "total_users": "7", "people": [{"user_info": {"clogin_id": 1}}]}
+    async with (
+        raw_server(answering(*[answer(odd)] * 5)) as server,
+        on(server.url) as elsewhere,
+        elsewhere.iter_users(starting_position=3) as stream,
+    ):
+        with pytest.raises(MalformedResponse, match="no list of users under a name that is known") as caught:
+            await anext(stream)
+    assert caught.value.position == 3
+    async with raw_server(answering(answer(empty))) as server, on(server.url) as elsewhere:
+        assert (await elsewhere.get_user_list()).everyone == ()
 
 
 async def test_prefetch_is_checked(users: UsersSession) -> None:

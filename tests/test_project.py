@@ -34,6 +34,7 @@ LAYERS = [
     "assumptions",
     "responses",
     "payloads",
+    "_matching",
     "_converter",
     "wire",
     "retry",

@@ -36,6 +36,7 @@ from usersapi_async import (
     UsersApiError,
     UsersSession,
     Verdict,
+    reconcile,
 )
 from usersapi_async.emulator import Fault
 from usersapi_async.otel import OpenTelemetryObserver
@@ -335,6 +336,20 @@ async def test_values_show_nothing(noise: Noise, emulator: Emulator, users: User
     login = await users.send(Login(clogin_id=created.clogin_id))
     assert login.user_token not in repr(login)
     assert emulator.credentials["api_token"] not in repr(users)
+    noise.assert_silent()
+
+
+async def test_reconciling_shows_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
+    """Nor do its frames when a read fails: keys may be emails, and what is sought is somebody's."""
+    emulator.script(Fault.drop_after(), None, Fault.status(403))
+    with pytest.raises(OutcomeUnknown) as caught:
+        await users.create(PERSON)
+    await users.create({**PERSON, "username": "another"})
+    doubts: dict[str | int, OutcomeUnknown] = {str(PERSON["main_email"]): caught.value}
+    with pytest.raises(UsersApiError) as failed:
+        await reconcile(users, doubts, settle=0)
+    noise.add_error(failed.value)
+    noise.add(await reconcile(users, doubts, settle=0))
     noise.assert_silent()
 
 

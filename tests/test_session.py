@@ -70,7 +70,8 @@ async def test_headers(emulator: Emulator, users: UsersSession) -> None:
 
 async def test_the_timestamp_is_fresh_at_each_attempt(emulator: Emulator) -> None:
     """It is computed when an attempt is sent, not when the call was made."""
-    times = iter([1_700_000_000.9, 1_700_000_007.2])
+    # Each attempt looks at the clock when it begins and when it ends.
+    times = iter([1_700_000_000.9, 1_700_000_003.0, 1_700_000_007.2, 1_700_000_008.0])
     emulator.script(Fault.error(), None)
     async with session(emulator, wall_clock=lambda: next(times)) as users:
         with pytest.raises(AuthenticationError):  # the emulator's own clock shows another year

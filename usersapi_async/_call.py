@@ -33,6 +33,7 @@ class Call:
     """Seconds for which it goes on while the server as a whole can't be had."""
     attempts: int = 0
     sent_at: float | None = None
+    ended_at: float | None = None
     fresh: bool = False
     error: UsersApiError | None = None
     watch: Watch | None = attrs.field(default=None, repr=False)
@@ -105,6 +106,7 @@ class Call:
             payload=self.payload,
             group_id=self.sent["group_id"],
             sent_at=self.sent_at,
+            ended_at=self.ended_at,
         )
         error.action, error.attempts = self.payload.action, self.attempts
         return error

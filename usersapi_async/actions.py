@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from . import payloads, responses
 from ._checks import hidden
+from ._matching import folded
 from .errors import PayloadError
 from .listing import UserStream, walk
 
@@ -326,9 +327,9 @@ class Actions(abc.ABC):
     ) -> tuple[responses.ListedUser, ...]:
         """Looks through all users, the excluded too, for those with this username or main email.
 
-        Letters' case is ignored. Nobody is ``()``; an email may be several people's. The walk is one request
-        for every 50 users. That nobody was found proves little while a create may still be under way, or when
-        the list shifted: `reconcile` is for that.
+        Case, blanks, HTML escapes and Unicode forms are ignored. Nobody is ``()``; an email may be several
+        people's. The walk is one request for every page. That nobody was found proves little while a create
+        may still be under way, or when the list shifted: `reconcile` is for that.
         """
         sought = _Sought(username=username, main_email=main_email)
         username, main_email = None, None
@@ -342,11 +343,9 @@ class _Sought:
     """Who is looked for; shows nothing of it in a traceback with local variables."""
 
     def __init__(self, **values: str | None) -> None:
-        self._values = {field: value.strip().casefold() for field, value in values.items() if value}
+        self._values = {field: text for field, value in values.items() if (text := folded(value))}
         self.fields = list(self._values)
 
     def matches(self, user: responses.ListedUser) -> bool:
-        """Whether one of the fields is the same, letters' case aside."""
-        return any(
-            str(user.values.get(field)).strip().casefold() == value for field, value in self._values.items()
-        )
+        """Whether one of the fields is the same."""
+        return any(folded(user.values.get(field)) == value for field, value in self._values.items())

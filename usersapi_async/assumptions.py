@@ -15,9 +15,6 @@ SEND_TIMESTAMP: Final = True
 REJECTED_MEANS_NOTHING_DONE: Final = True
 """``200`` with ``"success": false`` is taken to mean that the action was not carried out."""
 
-PAGE_SIZE: Final = 50
-"""The most users that one page of ``get_user_list`` holds."""
-
 USER_LISTS: Final = ("users",)
 PARENT_LISTS: Final = ("parents", "parent")
 CHILD_LISTS: Final = ("children", "child")

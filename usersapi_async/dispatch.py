@@ -230,7 +230,13 @@ class Dispatcher:
                     fresh=call.fresh,
                 ),
             )
-            answer = await transport.attempt(watch, credentials, int(now), options.timeout, fresh=call.fresh)
+            try:
+                answer = await transport.attempt(
+                    watch, credentials, int(now), options.timeout, fresh=call.fresh
+                )
+            finally:
+                # After a cancellation too: from then on the server has so long to carry it out all the same.
+                call.ended_at = self._wall_clock()
             outcome = self._outcome(call, answer, credentials, now, options)
             if isinstance(answer, wire.Answer):
                 limiter.observe(began, limiter.now() - began, refused=_is_refusal(outcome))

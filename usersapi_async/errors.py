@@ -192,7 +192,8 @@ class OutcomeUnknown(UsersApiError):
     """A call that must not be repeated was sent, and what became of it is not known.
 
     Look before you send it again. ``cause`` is the error that left it open; ``payload`` is what was sent to
-    which ``group_id``, ``sent_at`` when, in Unix time: what it takes to find out.
+    which ``group_id``, ``sent_at`` and ``ended_at`` when the last attempt began and ended, in Unix time: what
+    it takes to find out.
     """
 
     default_delivery = Delivery.UNKNOWN
@@ -205,6 +206,7 @@ class OutcomeUnknown(UsersApiError):
         payload: Any = None,
         group_id: int | None = None,
         sent_at: float | None = None,
+        ended_at: float | None = None,
         delivery: Delivery | None = None,
     ) -> None:
         super().__init__(message, delivery=delivery)
@@ -212,3 +214,4 @@ class OutcomeUnknown(UsersApiError):
         self.payload = payload
         self.group_id = group_id
         self.sent_at = sent_at
+        self.ended_at = ended_at

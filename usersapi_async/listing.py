@@ -11,7 +11,6 @@ from typing import Self
 import attrs
 
 from . import _arguments
-from .assumptions import PAGE_SIZE
 from .errors import UsersApiError
 from .payloads import GetUserList
 from .responses import ListedUser, UserListResponse
@@ -23,9 +22,9 @@ class UserStream:
     """Users one by one, in the service's order, none handed out twice.
 
     ``position`` is where to begin again after an interruption; everything before it was handed out.
-    ``total_users`` is what the service said last. ``shifted`` turns true when the list changed during the
-    walk (a user came twice, or the total changed): then somebody may have been missed, and only another walk
-    can tell.
+    ``total_users`` is what the service said last. ``shifted`` turns true when the total changed during the
+    walk, or is not the number of users seen at its end: then somebody may have been missed, and only another
+    walk can tell.
     """
 
     def __init__(self, fetch: _Fetch, first: GetUserList, prefetch: int) -> None:
@@ -33,9 +32,12 @@ class UserStream:
         self._template = first
         self._prefetch = prefetch
         self._pages: deque[tuple[int, asyncio.Task[UserListResponse]]] = deque()
+        self._given_up: list[asyncio.Task[UserListResponse]] = []
         self._ready: deque[ListedUser] = deque()
         self._seen: set[int] = set()
-        self._next = first.starting_position or 0
+        self._nested: set[int] = set()
+        self._start = self._next = first.starting_position or 0
+        self._page_size = 0
         self._ended = False
         self.position = self._next
         self.total_users: int | None = None
@@ -72,23 +74,43 @@ class UserStream:
                 return
             payload = attrs.evolve(self._template, starting_position=self._next)
             self._pages.append((self._next, asyncio.ensure_future(self._fetch(payload))))
-            self._next += PAGE_SIZE
+            self._next += self._page_size
 
     def _take(self, position: int, page: UserListResponse) -> None:
         users = page.everyone
         new = [user for user in users if user.clogin_id not in self._seen]
         self._seen.update(user.clogin_id for user in new)
-        changed = self.total_users not in (None, page.total_users)
-        self.shifted = self.shifted or changed or len(new) < len(users)
-        self.total_users = page.total_users
+        self._nested.update(child.clogin_id for user in new for child in user.children)
         self._ready.extend(new)
+        self.shifted = self.shifted or self.total_users not in (None, page.total_users)
+        self.total_users = page.total_users
+        self._page_size = len(users)
+        self._go_on_from(position + len(users))
         # A page with nobody new also ends the walk: a server that ignored the position would never end it.
-        last = self.total_users is not None and position + PAGE_SIZE >= self.total_users
-        self._ended = last or not new
+        self._ended = not new or (self.total_users is not None and self._next_page >= self.total_users)
+        if self._ended and self.total_users is not None:
+            # Whether children who stand under their parents are counted is not documented.
+            counts = (len(self._seen), len(self._seen | self._nested))
+            self.shifted = self.shifted or max(0, self.total_users - self._start) not in counts
+
+    @property
+    def _next_page(self) -> int:
+        return self._pages[0][0] if self._pages else self._next
+
+    def _go_on_from(self, position: int) -> None:
+        """Goes by what came, not by what a page is said to hold: a page shorter than those before it would
+        make a gap, so what was requested beyond it is given up."""
+        if self._next_page == position:
+            return
+        for _, task in self._pages:
+            task.cancel()
+            self._given_up.append(task)
+        self._pages.clear()
+        self._next = position
 
     async def aclose(self) -> None:
         """Gives up the pages that are on their way."""
-        tasks = [task for _, task in self._pages]
+        tasks = self._given_up + [task for _, task in self._pages]
         self._pages.clear()
         for task in tasks:
             task.cancel()

@@ -192,5 +192,5 @@ class UserListResponse(Response):
 
     @property
     def everyone(self) -> tuple[ListedUser, ...]:
-        """The users of all three lists, children that stand under their parent not counted apart."""
+        """The users of all three lists, those not counted apart who stand among a parent's ``children``."""
         return self.users + self.parents + self.children

@@ -132,6 +132,11 @@ class UsersSession(Actions):
         return self._options.group_id
 
     @property
+    def timeout(self) -> Timeout:
+        """How long things may take."""
+        return self._options.timeout
+
+    @property
     def retry(self) -> RetryPolicy:
         """How calls are repeated."""
         return self._options.retry

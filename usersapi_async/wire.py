@@ -11,7 +11,7 @@ import email.utils
 import json
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -193,8 +193,20 @@ def _decoded(
         return None, f"{odd.reason} @ ${odd.path}"
     except RecursionError:
         return None, "nested too deeply"
-    fault = _somebody_elses(payload, sent, response)
+    fault = _unlisted(response, body) or _somebody_elses(payload, sent, response)
     return (None, fault) if fault else (response, "")
+
+
+def _unlisted(response: responses.Response, body: Mapping[str, Any]) -> str | None:
+    """Why a list can't be one: its users, who are said to be there, are under no name that is known."""
+    names = (*assumptions.USER_LISTS, *assumptions.PARENT_LISTS, *assumptions.CHILD_LISTS)
+    if (
+        isinstance(response, responses.UserListResponse)
+        and response.total_users
+        and not any(name in body for name in names)
+    ):
+        return "no list of users under a name that is known @ $"
+    return None
 
 
 def _somebody_elses(
@@ -207,7 +219,7 @@ def _somebody_elses(
     info = response.user_info
     groups = [] if info is None else [info.group_id]
     if isinstance(response, responses.UserListResponse):
-        groups += [user.user_info.group_id for user in response.everyone]
+        groups += [user.user_info.group_id for user in _all_of(response.everyone)]
     group_id = _sent_id(sent, "group_id")
     if group_id is not None and any(group not in (None, group_id) for group in groups):
         return "it names another group @ $.user_info.group_id"
@@ -225,6 +237,12 @@ def _somebody_elses(
     elif isinstance(payload, payloads.Create) and not asked and info is not None and info.is_child:
         return "it names a child @ $.user_info.connected_to"
     return None
+
+
+def _all_of(users: Iterable[responses.ListedUser]) -> Iterator[responses.ListedUser]:
+    for user in users:
+        yield user
+        yield from _all_of(user.children)
 
 
 def _sent_id(sent: Mapping[str, Any], key: str) -> int | None:

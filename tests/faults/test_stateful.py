@@ -1,4 +1,4 @@
-"""Calls, batches, faults, cancellations and reconciling in any order: what was told of each create is true."""
+"""Calls, batches, faults, cancellations and reconciling in any order: what was told of creates is true."""
 
 from __future__ import annotations
 
