@@ -117,7 +117,14 @@ async def test_the_session_argument() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("deadline", 0), ("deadline", "soon"), ("build", "csv"), ("build", asyncio.sleep), ("items", 5)],
+    [
+        ("deadline", 0),
+        ("deadline", "soon"),
+        ("build", "csv"),
+        ("build", asyncio.sleep),
+        ("items", 5),
+        ("limit", 0),
+    ],
 )
 async def test_arguments_of_a_run(users: UsersSession, name: str, value: Any) -> None:
     """The same, and the runner stays usable."""

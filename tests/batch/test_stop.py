@@ -211,3 +211,25 @@ async def test_stop_waits_for_rows_that_back_off(emulator: Emulator, users: User
     told(report, report.outcomes)
     never_twice(emulator, report.outcomes)
     assert report.not_attempted == 0
+
+
+@pytest.mark.parametrize("count", [19, 20, 50])
+async def test_a_canary(emulator: Emulator, users: UsersSession, count: int) -> None:
+    """At most so many rows are taken, and the report says where the rest begins."""
+    rows = iter(people(count))
+    report = await BatchRunner(users, concurrency=4).run(rows, limit=20)
+    told(report, report.outcomes)
+    assert report.succeeded == report.next_index == min(count, 20)
+    assert (report.exhausted, report.stopped_by) == (
+        (True, None) if count < 20 else (False, "the limit of 20 rows")
+    )
+    assert len(list(rows)) == max(0, count - 20)
+    never_twice(emulator, report.outcomes)
+
+
+async def test_a_canary_of_a_stream(users: UsersSession) -> None:
+    """The same for a stream; a runner may go on with the rest."""
+    runner, rows = BatchRunner(users, concurrency=2), iter(people(9))
+    async with runner.stream(rows, limit=3) as outcomes:
+        assert len([outcome async for outcome in outcomes]) == 3
+    assert (await runner.run(rows)).succeeded == 6

@@ -56,6 +56,7 @@ class Engine:
         build: Build | None,
         keep: Keep,
         channel: Channel | None,
+        limit: int | None = None,
     ) -> None:
         self._users = users
         self._policy = policy
@@ -63,6 +64,7 @@ class Engine:
         self._build = build
         self._keep = keep
         self._channel = channel
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._dependencies = Dependencies(policy.after_failure)
@@ -217,6 +219,8 @@ class Engine:
     def _take(self, item: Item) -> None:
         index = self.report.taken
         self.report.taken += 1
+        if self.report.taken == self._limit:
+            self.stop(f"the limit of {self._limit} rows")
         row = Row(index, item.key_or(index), self._loop.time())
         self._open[index] = row
         duplicate = self._dependencies.register(row)

@@ -81,21 +81,26 @@ class BatchRunner:
         return self._report
 
     async def run(
-        self, items: Items, *, build: Build | None = None, deadline: float | None = None
+        self,
+        items: Items,
+        *,
+        build: Build | None = None,
+        limit: int | None = None,
+        deadline: float | None = None,
     ) -> BatchReport:
         """Works through `items` and returns the report.
 
         `items` is a sync or async iterable of payloads or of ``(key, payload)`` pairs. With `build`, a
         function that returns a payload, they are raw rows or ``(key, raw)`` pairs: a row for which it raises
-        is one failed outcome. It is called in the order of the input. After `deadline` seconds no further row
-        is begun.
+        is one failed outcome. It is called in the order of the input. At most `limit` rows are taken: a
+        canary before the rest. After `deadline` seconds no further row is begun.
 
         Raises `SourceError` when the iterable raises, `SessionError` when the session is not open, and what
         ``keep`` or ``on_progress`` raise, after the requests under way have ended; all outcomes up to then
         are in ``report``, also after a cancellation.
         """
         deadline = _checked_deadline(deadline)
-        engine = self._new_engine(items, build, self._keep or _everything, None)
+        engine = self._new_engine(items, build, self._keep or _everything, None, limit)
         try:
             await engine.run(deadline)
         finally:
@@ -106,7 +111,12 @@ class BatchRunner:
 
     @asynccontextmanager
     async def stream(
-        self, items: Items, *, build: Build | None = None, deadline: float | None = None
+        self,
+        items: Items,
+        *,
+        build: Build | None = None,
+        limit: int | None = None,
+        deadline: float | None = None,
     ) -> AsyncIterator[AsyncIterator[Outcome]]:
         """The outcomes one by one, in memory that does not grow with the input.
 
@@ -117,7 +127,7 @@ class BatchRunner:
         """
         deadline = _checked_deadline(deadline)
         channel = Channel(self._policy.workers)
-        engine = self._new_engine(items, build, self._keep or _nothing, channel)
+        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit)
         task = asyncio.create_task(self._drive(engine, channel, deadline))
         try:
             yield channel
@@ -148,14 +158,23 @@ class BatchRunner:
             engine.give_up("stopped by the caller")
             await engine.finished()
 
-    def _new_engine(self, items: Items, build: Build | None, keep: Keep, channel: Channel | None) -> Engine:
+    def _new_engine(
+        self,
+        items: Items,
+        build: Build | None,
+        keep: Keep,
+        channel: Channel | None,
+        limit: int | None,
+    ) -> Engine:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
         _checked_function("build", build)
         if inspect.iscoroutinefunction(build):
             raise ConfigurationError("build: expected a plain function, got a coroutine function")
+        if limit is not None:
+            _arguments.whole("limit", limit)
         self._users.require_open()
-        self._engine = Engine(self._users, self._policy, items, build, keep, channel)
+        self._engine = Engine(self._users, self._policy, items, build, keep, channel, limit)
         self._report = self._engine.report
         return self._engine
 
