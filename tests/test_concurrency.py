@@ -1,4 +1,4 @@
-"""The limit that is found: it grows while the server keeps up, and halves when it refuses."""
+"""The limit that is found: its rules, and how much of a server's capacity it gets in a simulation."""
 
 from __future__ import annotations
 
@@ -6,140 +6,257 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usersapi_async._concurrency import Adaptive, Fixed
+from usersapi_async import (
+    ActionRejected,
+    ConnectionLost,
+    Delivery,
+    RateLimited,
+    RequestTimeout,
+    ServerError,
+    UsersApiError,
+)
+from usersapi_async._concurrency import Adaptive, Fixed, Signal
+from usersapi_async.dispatch import _signal
 
 
-class Server:
-    """A server that works on so many requests at a time, each for `work` seconds; the rest queue there."""
+class Rounds:
+    """Hands a controller whole rounds of answers."""
 
-    def __init__(self, desks: int, work: float = 0.1) -> None:
-        self.desks = desks
-        self.work = work
+    def __init__(self) -> None:
+        self.controller = Adaptive()
         self.now = 0.0
 
-    def round_trip(self, controller: Adaptive, *, busy: bool = True) -> None:
-        """One full round: as many requests as the limit allows, or one at a time."""
-        sent = controller.limit if busy else 1
-        latency = self.work * max(1.0, sent / self.desks)
-        began = self.now
+    @property
+    def limit(self) -> int:
+        """The controller's limit."""
+        return self.controller.limit
+
+    def play(self, latency: float = 0.1, *, refused: int = 0, in_flight: int | None = None) -> int:
+        """Requests that begin together, those refused answered first; the limit that comes of it."""
+        limit, began = self.limit, self.now
+        used = limit if in_flight is None else in_flight
+        for _ in range(refused):
+            self.controller.observe(began, began + 0.01, Signal.REFUSED, in_flight=used)
         self.now += latency
-        for _ in range(sent):
-            controller.observe(began, self.now, refused=False, in_flight=sent)
+        for _ in range(max(limit, 10)):
+            self.controller.observe(began, self.now, Signal.SUCCESS, in_flight=used)
+        return self.limit
+
+    def grow_to(self, limit: int) -> None:
+        """Plays until the limit is as high."""
+        while self.limit < limit:
+            self.play()
 
 
 def test_a_fixed_limit_learns_nothing() -> None:
     """A limit that was given stays."""
     controller = Fixed(7)
-    controller.observe(0, 1, refused=True, in_flight=7)
+    controller.observe(0, 1, Signal.REFUSED, in_flight=7)
     assert (controller.limit, controller.most) == (7, 7)
 
 
-def test_doubles_at_first() -> None:
-    """While the server keeps up, the limit doubles each round trip, to a bound."""
-    controller, server = Adaptive(), Server(desks=1000)
-    seen = [controller.limit]
-    for _ in range(7):
-        server.round_trip(controller)
-        seen.append(controller.limit)
-    assert seen == [4, 8, 16, 32, 64, 100, 100, 100]
-    assert controller.most == 100
+def test_grows_by_its_square_root() -> None:
+    """While nothing queues, the limit grows each round, to a bound, by less than a short queue takes."""
+    rounds = Rounds()
+    assert [rounds.play() for _ in range(8)] == [6, 8, 11, 14, 18, 22, 27, 32]
+    for _ in range(20):
+        rounds.play()
+    assert rounds.limit == rounds.controller.most == 100
 
 
 def test_stays_when_it_is_not_used() -> None:
     """A limit that nobody reaches tells nothing, and does not grow."""
-    controller, server = Adaptive(), Server(desks=1000)
-    for _ in range(10):
-        server.round_trip(controller, busy=False)
-    assert controller.limit == 4
+    rounds = Rounds()
+    assert {rounds.play(in_flight=2) for _ in range(10)} == {4}
 
 
-@pytest.mark.parametrize("desks", [5, 10, 20, 40])
-def test_settles_a_little_above_what_the_server_can_do(desks: int) -> None:
-    """A few requests queue, so that the server never idles, and no more than a few."""
-    controller, server = Adaptive(), Server(desks)
-    for _ in range(400):
-        server.round_trip(controller)
-    seen = []
-    for _ in range(100):
-        server.round_trip(controller)
-        assert controller.limit <= desks + 7
-        seen.append(controller.limit)
-    # One round trip in fifty runs with half as many, to see how fast the server is when it does not queue.
-    assert sorted(seen)[3] >= desks + 2
+def test_stops_at_a_queue() -> None:
+    """It doesn't take a refusal: where latency rises clearly above the baseline, growth ends."""
+    rounds = Rounds()
+    rounds.grow_to(18)
+    stopped = rounds.play(0.15)
+    assert [rounds.play(0.15) for _ in range(10)] == [stopped] * 10
 
 
-def test_grows_by_one_after_the_first_sign() -> None:
-    """Once refused, it no longer doubles."""
-    controller, server = Adaptive(), Server(desks=1000)
-    server.round_trip(controller)
-    controller.observe(server.now, server.now + 0.1, refused=True, in_flight=8)
-    assert controller.limit == 4
-    server.now += 1
-    server.round_trip(controller)
-    assert controller.limit == 5
+def test_outliers_and_errors_are_no_latency() -> None:
+    """Neither a request that hung nor answers without any work done count as a change of pace."""
+    rounds, calm = Rounds(), Rounds()
+    for _ in range(8):
+        began = rounds.now
+        for latency, signal in ((0.001, Signal.OTHER), (60.0, Signal.SUCCESS)):
+            rounds.controller.observe(began, began + latency, signal, in_flight=rounds.limit)
+        rounds.play()
+        calm.play()
+    assert rounds.limit > 0.8 * calm.limit
 
 
-def test_halves_once_a_round_trip() -> None:
+def test_one_fast_round_is_not_the_baseline() -> None:
+    """The baseline follows down by a share, so that a round of luck makes no queue of the next."""
+    rounds = Rounds()
+    rounds.grow_to(18)
+    rounds.play(0.085)
+    before = rounds.limit
+    assert rounds.play() > before
+
+
+def test_a_refusal_now_and_then_means_nothing() -> None:
+    """Up to a twentieth of the requests, and two at a low limit, are no sign of the server's limit."""
+    rounds = Rounds()
+    assert rounds.play(refused=2) == 6
+    assert rounds.play(refused=0) == 8
+    rounds.grow_to(100)
+    for _ in range(20):
+        assert rounds.play(refused=5) >= 85
+
+
+@pytest.mark.parametrize("refused", [[3], [2, 2]])
+def test_refusals_at_a_low_limit(refused: list[int]) -> None:
+    """There they count when they repeat: three in a round, or two in each of two."""
+    rounds = Rounds()
+    for number in refused:
+        before = rounds.limit
+        rounds.play(refused=number)
+    assert rounds.limit < before
+
+
+def test_cut_once_a_round_trip() -> None:
     """Refusals of requests that were under way together count as one."""
-    controller, server = Adaptive(), Server(desks=1000)
+    rounds = Rounds()
+    rounds.grow_to(100)
+    for late in range(50):
+        rounds.controller.observe(rounds.now, rounds.now + 0.1 + late / 1000, Signal.REFUSED, in_flight=100)
+    assert rounds.limit == 70
+    rounds.now += 1
+    for _ in range(50):
+        rounds.controller.observe(rounds.now, rounds.now, Signal.REFUSED, in_flight=70)
+        rounds.now += 0.001
+    assert rounds.limit < 50
+
+
+def refuse(rounds: Rounds) -> int:
+    """Refuses until the limit gives way; the limit that was refused."""
+    refused = rounds.limit
+    while rounds.limit == refused > 1:
+        rounds.controller.observe(rounds.now, rounds.now, Signal.REFUSED, in_flight=refused)
+    rounds.now += 0.1
+    return refused
+
+
+def test_returns_to_just_below() -> None:
+    """After a cut half of the way back each round, a hold below that limit, then small steps beyond."""
+    rounds = Rounds()
+    rounds.grow_to(51)
+    assert refuse(rounds) == 51
+    back = [rounds.limit] + [rounds.play() for _ in range(3)]
+    assert back == [36, 43, 47, 49]
+    beyond = [rounds.play() for _ in range(16 + 6)]
+    assert beyond == [49] * 16 + [50, 51, 52, 53, 55, 60]
+
+
+def test_holds_longer_each_time() -> None:
+    """Where it is refused again and again, it is tried less and less often, to a bound."""
+    rounds = Rounds()
+    rounds.grow_to(51)
+    holds = []
     for _ in range(5):
-        server.round_trip(controller)
-    assert controller.limit == 100
-    for late in range(20):
-        controller.observe(server.now, server.now + 0.1 + late / 1000, refused=True, in_flight=100)
-    assert controller.limit == 50
-    controller.observe(server.now + 0.2, server.now + 0.3, refused=True, in_flight=50)
-    assert controller.limit == 25
+        assert refuse(rounds) == 51
+        way: list[int] = []
+        while rounds.limit < 51:
+            way.append(rounds.play())
+        holds.append(way.count(49) - 1)
+    assert [hold // 16 for hold in holds] == [1, 2, 4, 4, 4]
 
 
-def test_never_below_one() -> None:
-    """Somebody has to try."""
-    controller = Adaptive()
-    for round_trip in range(20):
-        controller.observe(round_trip, round_trip + 0.5, refused=True, in_flight=1)
-    assert controller.limit == 1
+def test_after_an_outage() -> None:
+    """Never below one; and the way back is short, since the limit before the outage was good."""
+    rounds = Rounds()
+    rounds.grow_to(51)
+    while refuse(rounds) > 1:
+        pass
+    assert rounds.limit == 1
+    assert [rounds.play() for _ in range(8)] == [2, 5, 11, 23, 37, 44, 48, 49]
 
 
-def test_shrinks_by_one_when_many_queue() -> None:
-    """A server that became slower than it was gets fewer requests at a time."""
-    controller, server = Adaptive(), Server(desks=1000)
-    for _ in range(5):
-        server.round_trip(controller)
-    server.desks = 10
-    # The first of them still ends the fast round trip before.
-    for left in (100, 99, 98):
-        server.round_trip(controller)
-        assert controller.limit == left
+def test_a_slower_way_is_no_queue() -> None:
+    """Latency that rises and doesn't fall with the limit moves the baseline, and the limit is as before."""
+    rounds = Rounds()
+    rounds.grow_to(60)
+    before = rounds.limit
+    seen = [rounds.play(0.3) for _ in range(5)]
+    assert min(seen) == int(0.85 * before)
+    assert rounds.limit > before
 
 
-def test_forgets_how_fast_it_was() -> None:
-    """A way that became longer for good is not taken for a queue for ever."""
-    controller, server = Adaptive(), Server(desks=1000)
-    for _ in range(5):
-        server.round_trip(controller)
-    server.work = 0.4
-    limits = []
-    for _ in range(150):
-        server.round_trip(controller)
-        limits.append(controller.limit)
-    assert min(limits) < 100
-    assert limits[-1] > min(limits)
+def test_a_queue_is_left() -> None:
+    """When the server becomes slower by our queue, the limit falls until it is gone."""
+    rounds = Rounds()
+    rounds.grow_to(60)
+    for _ in range(40):
+        rounds.play(0.1 * max(1.0, rounds.limit / 20))
+    assert 20 < rounds.limit < 30
+
+
+def test_a_dip_that_nobody_feels() -> None:
+    """When demand ends during a dip, latency tells nothing of a queue: the dip goes no deeper."""
+    rounds = Rounds()
+    rounds.grow_to(60)
+    while (dipped := rounds.play(0.3)) >= 60:
+        pass
+    assert rounds.play(0.15, in_flight=3) >= dipped
+
+
+def test_a_refusal_ends_a_dip() -> None:
+    """A limit that is refused while it dips is cut as any other."""
+    rounds = Rounds()
+    rounds.grow_to(60)
+    while rounds.play(0.3) >= 60:
+        pass
+    dipped = refuse(rounds)
+    assert rounds.limit == int(0.7 * dipped)
+
+
+def test_learns_while_it_is_not_used() -> None:
+    """Single calls queue behind nobody, so that a baseline too low is put right by them."""
+    rounds = Rounds()
+    rounds.grow_to(18)
+    before = rounds.limit
+    for _ in range(100):
+        rounds.play(0.3, in_flight=2)
+    assert rounds.play(0.3) > before
 
 
 def test_no_time_at_all() -> None:
     """A clock too coarse to see a round trip does no harm."""
-    controller = Adaptive()
-    controller.observe(1.0, 1.0, refused=False, in_flight=4)
-    assert controller.limit == 8
+    assert Rounds().play(0.0) == 6
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.booleans(), st.integers(1, 100)), max_size=200)
+    st.lists(
+        st.tuples(st.floats(0, 5), st.floats(0, 5), st.sampled_from(Signal), st.integers(1, 100)),
+        max_size=300,
+    )
 )
-def test_bounds(attempts: list[tuple[float, float, bool, int]]) -> None:
+def test_bounds(attempts: list[tuple[float, float, Signal, int]]) -> None:
     """Whatever attempts report, the limit stays between 1 and the most."""
     controller, now = Adaptive(), 0.0
-    for gap, latency, refused, in_flight in attempts:
+    for gap, latency, signal, in_flight in attempts:
         now += gap
-        controller.observe(now, now + latency, refused=refused, in_flight=in_flight)
+        controller.observe(now, now + latency, signal, in_flight=in_flight)
         assert 1 <= controller.limit <= controller.most
+
+
+@pytest.mark.parametrize(
+    ("error", "signal"),
+    [
+        (RateLimited("", status=429, delivery=Delivery.REFUSED), Signal.REFUSED),
+        (ServerError("", status=503, delivery=Delivery.UNKNOWN), Signal.REFUSED),
+        (ServerError("", status=504, delivery=Delivery.UNKNOWN), Signal.REFUSED),
+        (RequestTimeout("", delivery=Delivery.UNKNOWN), Signal.REFUSED),
+        (ServerError("", status=500, delivery=Delivery.UNKNOWN), Signal.OTHER),
+        (ActionRejected("", status=200, delivery=Delivery.REFUSED), Signal.OTHER),
+        (ConnectionLost("", delivery=Delivery.UNKNOWN), Signal.OTHER),
+    ],
+)
+def test_what_an_error_says(error: UsersApiError, signal: Signal) -> None:
+    """Only what a server sends when there is too much for it, or its silence, says that there is too much."""
+    assert _signal(error) is signal

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from usersapi_async import Limiter, RateLimit, SessionError
+from usersapi_async._concurrency import Signal
 
 from .clocks import ManualClock, settle
 
@@ -83,7 +84,8 @@ async def test_a_higher_limit_lets_waiters_in(clock: ManualClock) -> None:
     waiter = asyncio.ensure_future(limiter.acquire_slot())
     await settle()
     assert not waiter.done()
-    limiter.observe(limiter.now(), 0.1, refused=False)
+    for _ in range(10):
+        limiter.observe(limiter.now(), 0.1, Signal.SUCCESS)
     await waiter
     assert limiter.limit > start
     assert limiter.in_flight == start + 1

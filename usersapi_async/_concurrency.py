@@ -1,23 +1,61 @@
 """How many requests may be in flight at once.
 
-`Adaptive` follows TCP Vegas: the shortest round trip seen stands for an idle server, and how much longer
-they take now tells how many requests are queueing there. A few may queue, so that the server never idles. It
-starts small and doubles each round trip until the first sign of a queue or a refusal; a refusal halves the
-limit, once a round trip and not once a refused request.
+`Adaptive` goes by rounds. A round begins when the limit is set, and only requests that begin in it count, so
+that each limit is judged by its own effect.
+
+- Growth is led by latency, as in TCP Vegas: by Little's law, what a request takes above the baseline tells
+  how many are queueing, and at a few the limit stops. So a server that queues isn't driven to refuse: a
+  create is never sent to find out where the limit lies.
+- Latency is a round's mean with its outliers cut off. Requests travel in waves in which only the last ones
+  wait, so that a low quantile of them sees a queue too late. The baseline is a low average of rounds, which
+  follows down fast; it is never the shortest time seen.
+- The baseline rises on proof, as Envoy and BBR measure it anew now and then: the limit dips, and latency that
+  doesn't fall with it isn't our queue. Vegas never lets it rise, and takes a slower way for a queue; the long
+  average of Netflix's Gradient2 learns, in a long batch, to accept the queue that the batch makes.
+- A refusal counts as a share of a round, so that errors that mean nothing don't set the pace. It cuts the
+  limit by CUBIC's factor, once a round. Then, as in its predecessor BIC, each round takes half of the way
+  back to just below where it was refused. There it stays, each time longer, and goes on in small steps that
+  grow.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Protocol
 
 _START = 4
 _MOST = 100
-_QUEUE_SHORT = 3
-_QUEUE_LONG = 6
-_FORGET_AFTER = 50
-"""Round trips after which the shortest one is measured anew: the server or the way to it may have changed.
-For that one round trip the limit is halved, or else our own queue there would be taken for its idle pace."""
+_ENOUGH = 10
+"""Successes that make a round, if the limit isn't more; fewer at the lowest, where they take long to come."""
+_OUTLIER = 3
+"""Medians beyond which it doesn't matter how long a request took."""
+_FALL = 0.3
+"""Weight in the baseline of a round that was faster."""
+_RISE = 0.05
+"""Weight of one that was slower although the limit was not reached: that can't be our queue."""
+_DIP = 0.85
+_ROUNDS_TO_DIP = 64
+_CUT = 0.7
+_MEANINGLESS = 0.05
+"""Share of refusals that is no sign of a limit."""
+_CHANCE = 2
+"""Refusals beyond that share which are no sign in one round alone: at a low limit, two are a large share."""
+_HOLD = 16
+"""Rounds just below the limit that was refused, at first; at a low limit fewer, since one less costs more."""
+_LONGEST = 4
+"""How many times as long at the most."""
+
+
+class Signal(enum.Enum):
+    """What an attempt says of the server's load."""
+
+    SUCCESS = "success"
+    """The work was done, and took what it takes."""
+    REFUSED = "refused"
+    """Too much for the server: it said so, or didn't answer in time."""
+    OTHER = "other"
+    """Neither: an error, as fast or slow as it happens to be."""
 
 
 class Controller(Protocol):
@@ -31,8 +69,8 @@ class Controller(Protocol):
     def most(self) -> int:
         """The highest limit that there can be."""
 
-    def observe(self, began: float, ended: float, *, refused: bool, in_flight: int) -> None:
-        """One attempt ended; times in seconds of one clock."""
+    def observe(self, began: float, ended: float, signal: Signal, *, in_flight: int) -> None:
+        """One attempt, still counted in `in_flight`, ended; times in seconds of one clock."""
 
 
 class Fixed:
@@ -41,8 +79,91 @@ class Fixed:
     def __init__(self, limit: int) -> None:
         self.limit = self.most = limit
 
-    def observe(self, began: float, ended: float, *, refused: bool, in_flight: int) -> None:
+    def observe(self, began: float, ended: float, signal: Signal, *, in_flight: int) -> None:
         """Nothing to learn."""
+
+
+class _Round:
+    """What came of the requests that began since the limit was set."""
+
+    __slots__ = ("answers", "began", "busy", "enough", "latencies", "limit", "refused")
+
+    def __init__(self, began: float, limit: int, *, starting: bool) -> None:
+        self.began = began
+        self.limit = limit
+        # A whole wave, but at first, when it is far to go, rather soon than exact.
+        self.enough = max(limit // 2 if starting else limit, min(_ENOUGH, 2 * limit + 2))
+        self.answers = 0
+        self.busy = 0
+        self.refused = 0
+        self.latencies: list[float] = []
+
+    def refusals(self, in_flight: int) -> float:
+        """How many there are beyond the share that means nothing.
+
+        It is a share of those in flight as well: refusals are fast, and at first most of what has come back.
+        """
+        return self.refused - _MEANINGLESS * (self.answers + in_flight)
+
+    def is_busy(self) -> bool:
+        """Was the limit what held requests back?"""
+        return 2 * self.busy >= self.answers
+
+    def latency(self) -> float:
+        """What a request took, without outliers."""
+        most = _OUTLIER * sorted(self.latencies)[len(self.latencies) // 2]
+        return sum(min(latency, most) for latency in self.latencies) / len(self.latencies)
+
+
+class _Dip:
+    """A lower limit for a few rounds, to see whether latency falls with it."""
+
+    def __init__(self, limit: int, latency: float) -> None:
+        self.first = self.last = (limit, latency)
+
+    def falls(self, limit: int, latency: float) -> bool:
+        """Did latency fall by more than half of what it would have if all that was taken away had queued?"""
+        last_limit, last_latency = self.last
+        self.last = (limit, latency)
+        return limit < last_limit and latency < last_latency * (1 + limit / last_limit) / 2
+
+
+class _Ceiling:
+    """The limit that the server refused, and how one comes near it again."""
+
+    def __init__(self) -> None:
+        self._at = math.inf
+        self._returning = False
+        self._hold = 0
+        self._held = 0
+
+    def hit(self, limit: float) -> None:
+        """Here it is."""
+        first = min(_HOLD, max(4, int(limit)))
+        again = abs(limit - self._at) <= max(1.0, 0.1 * limit)
+        self._hold = min(_LONGEST * first, 2 * self._hold) if again else first
+        self._at = limit
+
+    def return_from(self, limit: float) -> float:
+        """The limit for now, well below the one that was refused."""
+        self._returning, self._held = True, 0
+        return max(1.0, limit * _CUT)
+
+    def stay(self) -> None:
+        """The limit is now lower for another reason: there is no haste to return."""
+        self._returning = False
+
+    def step(self, limit: float, step: float) -> float:
+        """How much of this step up may be taken, or how much more."""
+        below = self._at - limit
+        near = max(1.5, 0.05 * limit)
+        if below > near:
+            return min(limit, below / 2) if self._returning else min(step, below - near)
+        self._returning = False
+        if below > 0 and self._held < self._hold:
+            self._held += 1
+            return 0.0
+        return min(step, max(1.0, -below))
 
 
 class Adaptive:
@@ -52,51 +173,106 @@ class Adaptive:
 
     def __init__(self) -> None:
         self._limit = float(_START)
-        self._doubling = True
-        self._idle = math.inf
-        self._before_measuring: float | None = None
-        self._round_began = -math.inf
-        self._rounds = 0
-        self._shortest = math.inf
-        self._last_backoff = -math.inf
+        self._round = _Round(-math.inf, _START, starting=True)
+        self._baseline = math.inf
+        self._starting = True
+        self._slow_rounds = 0
+        self._rounds_to_dip = _ROUNDS_TO_DIP
+        self._dip: _Dip | None = None
+        self._ceiling = _Ceiling()
+        self._refused_before = False
+        self._just_cut = False
 
     @property
     def limit(self) -> int:
         """The limit, as found by now."""
         return int(self._limit)
 
-    def observe(self, began: float, ended: float, *, refused: bool, in_flight: int) -> None:
+    def observe(self, began: float, ended: float, signal: Signal, *, in_flight: int) -> None:
         """Learns from one attempt."""
-        if refused:
-            self._doubling = False
-            if began >= self._last_backoff:
-                self._last_backoff = ended
-                self._limit = max(1.0, (self._before_measuring or self._limit) / 2)
-                self._before_measuring = None
+        this = self._round
+        if began < this.began:
             return
-        self._shortest = min(self._shortest, ended - began)
-        if began >= self._round_began:
-            self._end_round(ended, busy=in_flight >= self.limit)
-
-    def _end_round(self, now: float, *, busy: bool) -> None:
-        """A request that began in this round has come back: one round trip is over."""
-        self._rounds += 1
-        if self._before_measuring is not None:
-            self._limit, self._before_measuring = self._before_measuring, None
-            self._idle = self._shortest
-        elif self._rounds % _FORGET_AFTER == 0:
-            self._before_measuring = self._limit
-            self._limit = max(1.0, self._limit / 2)
+        this.answers += 1
+        this.busy += in_flight >= 0.9 * this.limit
+        if signal is Signal.SUCCESS:
+            this.latencies.append(ended - began)
+            if len(this.latencies) < this.enough:
+                return
+            repeatedly = self._refused_before
+            self._refused_before = this.refused > 1 and this.refusals(in_flight) > 0
+            if self._refused_before and repeatedly:
+                self._cut()
+            else:
+                self._just_cut = False
+                self._judge(this)
+        elif signal is Signal.REFUSED:
+            this.refused += 1
+            if this.refusals(in_flight) <= _CHANCE:
+                return
+            self._cut()
         else:
-            self._adapt(busy=busy)
-        self._round_began = now
-        self._shortest = math.inf
+            return
+        self._round = _Round(ended, self.limit, starting=self._starting)
 
-    def _adapt(self, *, busy: bool) -> None:
-        self._idle = min(self._idle, self._shortest)
-        queued = self._limit * (1 - self._idle / self._shortest) if self._shortest > 0 else 0.0
-        if queued > _QUEUE_LONG:
-            self._doubling = False
-            self._limit = max(1.0, self._limit - 1)
-        elif busy and queued < _QUEUE_SHORT:
-            self._limit = min(_MOST, self._limit * 2 if self._doubling else self._limit + 1)
+    def _cut(self) -> None:
+        self._refused_before = False
+        self._starting = False
+        self._dip = None
+        # Cuts in a row search for one limit; after an outage the way back must not begin at the last of them.
+        if not self._just_cut:
+            self._ceiling.hit(self._limit)
+        self._just_cut = True
+        self._limit = self._ceiling.return_from(self._limit)
+
+    def _judge(self, this: _Round) -> None:
+        """A round without a cut is over."""
+        latency = this.latency()
+        if self._dip is not None:
+            self._go_on_dipping(self._dip, this, latency)
+            return
+        if latency < self._baseline:
+            self._move_baseline(latency, _FALL)
+        if not this.is_busy():
+            self._move_baseline(latency, _RISE)
+            return
+        few = _few(this.limit)
+        queued = _queued(this.limit, latency, self._baseline)
+        if queued >= few:
+            self._starting = False
+        self._slow_rounds = self._slow_rounds + 1 if queued > 2 * few else 0
+        self._rounds_to_dip -= 1
+        if self._slow_rounds > 1 or self._rounds_to_dip <= 0:
+            self._dip = _Dip(this.limit, latency)
+            self._ceiling.stay()
+            self._limit = max(1.0, self._limit * _DIP)
+        elif queued < few:
+            # No more than may still queue: the step must not overshoot what it is to find.
+            step = self._ceiling.step(self._limit, min(math.sqrt(self._limit), few - queued))
+            self._limit = min(self.most, self._limit + step)
+
+    def _move_baseline(self, latency: float, weight: float) -> None:
+        first = self._baseline == math.inf
+        self._baseline = latency if first else self._baseline + weight * (latency - self._baseline)
+
+    def _go_on_dipping(self, dip: _Dip, this: _Round, latency: float) -> None:
+        if this.is_busy() and dip.falls(this.limit, latency):
+            self._limit = max(1.0, self._limit * _DIP)
+            return
+        self._dip = None
+        self._slow_rounds, self._rounds_to_dip = 0, _ROUNDS_TO_DIP
+        self._baseline = latency
+        # Back to where the dip began, without what has turned out to be a queue there.
+        limit, latency_there = dip.first
+        surplus = max(0.0, _queued(limit, latency_there, latency) - _few(limit))
+        self._limit = max(self._limit, limit - surplus)
+
+
+def _queued(limit: int, latency: float, baseline: float) -> float:
+    """How many of so many in flight wait, by Little's law."""
+    return limit * (1 - baseline / latency) if latency > 0 else 0.0
+
+
+def _few(limit: int) -> float:
+    """How many may queue, so that the server never idles; more where chance alone looks like that many."""
+    return 3 + 0.1 * limit

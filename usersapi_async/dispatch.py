@@ -16,11 +16,13 @@ import attrs
 
 from . import _arguments, payloads, responses, wire
 from ._call import Call, GivenIds
+from ._concurrency import Signal
 from .errors import (
     ConfigurationError,
     Delivery,
     OutcomeUnknown,
     RateLimited,
+    RequestTimeout,
     ResponseError,
     SessionError,
     UsersApiError,
@@ -238,8 +240,7 @@ class Dispatcher:
                 # After a cancellation too: from then on the server has so long to carry it out all the same.
                 call.ended_at = self._wall_clock()
             outcome = self._outcome(call, answer, credentials, now, options)
-            if isinstance(answer, wire.Answer):
-                limiter.observe(began, limiter.now() - began, refused=_is_refusal(outcome))
+            limiter.observe(began, limiter.now() - began, _signal(outcome))
             return outcome
         finally:
             limiter.release_slot()
@@ -325,5 +326,8 @@ def _still_paused(seconds: float) -> RateLimited:
     )
 
 
-def _is_refusal(outcome: object) -> bool:
-    return isinstance(outcome, RateLimited) or (isinstance(outcome, ResponseError) and outcome.status == 503)
+def _signal(outcome: responses.Response | UsersApiError) -> Signal:
+    if isinstance(outcome, responses.Response):
+        return Signal.SUCCESS
+    overload = isinstance(outcome, RateLimited | RequestTimeout) or _status(outcome) in (503, 504)
+    return Signal.REFUSED if overload else Signal.OTHER

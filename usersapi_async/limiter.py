@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias
 import attrs
 
 from . import _arguments
-from ._concurrency import Adaptive, Controller, Fixed
+from ._concurrency import Adaptive, Controller, Fixed, Signal
 from .errors import SessionError
 
 Concurrency: TypeAlias = int | Literal["auto"]
@@ -208,9 +208,9 @@ class Limiter:
         for queue in (self._slots, self._turns):
             queue.send_away(self.paused_for)
 
-    def observe(self, began: float, latency: float, *, refused: bool) -> None:
-        """Tells how an attempt went: when it began and how long it took, both by this limiter's clock."""
-        self._controller.observe(began, began + latency, refused=refused, in_flight=self._in_flight)
+    def observe(self, began: float, latency: float, signal: Signal) -> None:
+        """Tells how an attempt went that still has its slot: its begin and length by this limiter's clock."""
+        self._controller.observe(began, began + latency, signal, in_flight=self._in_flight)
         self._fill_slots()
 
     def now(self) -> float:
