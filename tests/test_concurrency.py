@@ -149,8 +149,8 @@ def test_returns_to_just_below() -> None:
     assert refuse(rounds) == 51
     back = [rounds.limit] + [rounds.play() for _ in range(3)]
     assert back == [36, 43, 47, 49]
-    beyond = [rounds.play() for _ in range(16 + 6)]
-    assert beyond == [49] * 16 + [50, 51, 52, 53, 55, 60]
+    beyond = [rounds.play() for _ in range(8 + 6)]
+    assert beyond == [49] * 8 + [50, 51, 52, 53, 55, 60]
 
 
 def test_holds_longer_each_time() -> None:
@@ -164,7 +164,7 @@ def test_holds_longer_each_time() -> None:
         while rounds.limit < 51:
             way.append(rounds.play())
         holds.append(way.count(49) - 1)
-    assert [hold // 16 for hold in holds] == [1, 2, 4, 4, 4]
+    assert [hold // 8 for hold in holds] == [1, 2, 4, 8, 8]
 
 
 def test_after_an_outage() -> None:

@@ -66,8 +66,8 @@ def test_a_rate_that_halves_and_comes_back() -> None:
     """(c) Half of the rate is gone for a while."""
     for result in runs(lambda: TokenBucket(halved(60), 20, CALM)):
         assert result.share >= 0.88
-        assert max(result.limits[70:90]) <= 9
-        assert max(result.limits[100:]) >= 11
+        assert sorted(result.limits[60:90])[15] <= 8
+        assert sorted(result.limits[100:])[10] >= 9
 
 
 def test_workers_that_slow_down_and_recover() -> None:
@@ -75,7 +75,7 @@ def test_workers_that_slow_down_and_recover() -> None:
     work = Work(slowness=lambda now: 2.0 if 50 <= now < 90 else 1.0)
     for result in runs(lambda: Workers(20, 40, work)):
         assert result.share >= 0.95
-        assert result.refused < 0.002
+        assert result.refused < 0.005
 
 
 @pytest.mark.parametrize("workers", [10, 40])

@@ -41,9 +41,9 @@ _MEANINGLESS = 0.05
 """Share of refusals that is no sign of a limit."""
 _CHANCE = 2
 """Refusals beyond that share which are no sign in one round alone: at a low limit, two are a large share."""
-_HOLD = 16
+_HOLD = 8
 """Rounds just below the limit that was refused, at first; at a low limit fewer, since one less costs more."""
-_LONGEST = 4
+_LONGEST = 8
 """How many times as long at the most."""
 
 
@@ -140,7 +140,8 @@ class _Ceiling:
     def hit(self, limit: float) -> None:
         """Here it is."""
         first = min(_HOLD, max(4, int(limit)))
-        again = abs(limit - self._at) <= max(1.0, 0.1 * limit)
+        # In the midst of a hold it is rather chance than proof of the limit before.
+        again = self._held >= self._hold and abs(limit - self._at) <= max(1.0, 0.1 * limit)
         self._hold = min(_LONGEST * first, 2 * self._hold) if again else first
         self._at = limit
 
