@@ -4,8 +4,8 @@
 that each limit is judged by its own effect.
 
 - Growth is led by latency, as in TCP Vegas: by Little's law, what a request takes above the baseline tells
-  how many are queueing, and at a few the limit stops. So a server that queues isn't driven to refuse: a
-  create is never sent to find out where the limit lies.
+  how many are queueing, and at a few the limit stops. So a server where more than these can queue isn't
+  driven to refuse: no create is sent to find out where its limit lies.
 - Latency is a round's mean with its outliers cut off. Requests travel in waves in which only the last ones
   wait, so that a low quantile of them sees a queue too late. The baseline is a low average of rounds, which
   follows down fast; it is never the shortest time seen.
