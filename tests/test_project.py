@@ -65,12 +65,12 @@ PUBLIC = """
 ActionRejected AddEmail AddEmailResponse AddProduct AddProductResponse AttemptStarted AuthenticationError
 BatchReport BatchRunner CallFinished CallStarted CartEntry CertificateError ConfigurationError ConnectError
 ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials Custom DeadlineExceeded
-Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt JournalError Kind Limiter ListedUser Login
-LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown Paused Payload
-PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref RequestRejected
-RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError SetStatus
-SetStatusResponse SourceError Succeeded Timeout TransportError Update UpdateResponse UserInfo UserListResponse
-UserStream UsersApiError UsersSession Verdict __version__ classify reconcile
+Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Limiter
+ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown
+Paused Payload PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
+RequestRejected RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError
+SetStatus SetStatusResponse SourceError Succeeded Timeout TransportError Update UpdateResponse UserInfo
+UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify reconcile
 """
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BatchRunner,
         Failed,
         InDoubt,
+        Journal,
         NotAttempted,
         Outcome,
         Progress,
@@ -87,7 +88,7 @@ if TYPE_CHECKING:
     from .wire import Verdict, classify
 
 _HOMES = {
-    "batch": "BatchReport BatchRunner Failed InDoubt NotAttempted Outcome Progress Succeeded",
+    "batch": "BatchReport BatchRunner Failed InDoubt Journal NotAttempted Outcome Progress Succeeded",
     "errors": "ActionRejected AuthenticationError CertificateError ConfigurationError ConnectError"
     " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
     " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
@@ -139,6 +140,7 @@ __all__ = [
     "GetInfoResponse",
     "GetUserList",
     "InDoubt",
+    "Journal",
     "JournalError",
     "Kind",
     "Limiter",

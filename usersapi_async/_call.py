@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -16,6 +16,18 @@ from .retry import Decision, Kind, RetryPolicy, decide, kind_of
 from .transport import Watch
 
 _REMEMBERED_IDS = 65_536
+
+
+class Intent(Protocol):
+    """What a journal is told of a call that must not be repeated."""
+
+    async def declare(self, now: float) -> None:
+        """Makes durable, at Unix time `now`, that a request is about to be sent."""
+
+    async def withdraw(self) -> None:
+        """Makes durable that it was not carried out."""
+
+
 _numbers = itertools.count(1)
 
 
@@ -37,6 +49,7 @@ class Call:
     fresh: bool = False
     error: UsersApiError | None = None
     watch: Watch | None = attrs.field(default=None, repr=False)
+    intent: Intent | None = attrs.field(default=None, repr=False)
     doubt: bool = False
     """True once an attempt ended without an answer that tells what it did."""
 

@@ -118,6 +118,10 @@ class Dispatcher:
             raise SessionError("the session belongs to another event loop; open one in each loop")
         return self._transport
 
+    async def identity(self) -> dict[str, object]:
+        """Which service is spoken to, and whose account it is."""
+        return {"base URL": self._pool.url, "account": (await self._current_credentials()).api_id}
+
     def prepare(self, payload: payloads.AnyPayload, options: Options, patience: float) -> Call:
         """Begins a call. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
         self.require_open()
@@ -146,25 +150,12 @@ class Dispatcher:
             # No attempt was made, but an earlier one may have been.
             call.final(error)
             raise
-        if not isinstance(outcome, UsersApiError):
-            return outcome
-        wait = self._wait_before_retry(call, outcome, options.retry)
-        if wait is None:
-            raise call.final(outcome)
-        notify(
-            options.observer,
-            RetryScheduled(
-                call=call.number,
-                action=call.payload.action,
-                attempt=call.attempts,
-                error=type(outcome).__name__,
-                status=_status(outcome),
-                delivery=outcome.delivery,
-                evidence=evidence_of(outcome).value,
-                wait=wait,
-            ),
-        )
-        return wait
+        if isinstance(outcome, UsersApiError):
+            outcome = self._wait_before_retry(call, outcome, options)
+        if call.intent is not None and not isinstance(outcome, responses.Response):
+            # Whoever dies during the wait leaves nobody in doubt.
+            await call.intent.withdraw()
+        return outcome
 
     def finish(
         self, call: Call, options: Options, error: UsersApiError | None, *, abandoned: bool = False
@@ -189,8 +180,28 @@ class Dispatcher:
             ),
         )
 
-    def _wait_before_retry(self, call: Call, error: UsersApiError, policy: RetryPolicy) -> float | None:
-        """Seconds until the next attempt, at least what the server named; None when there is none."""
+    def _wait_before_retry(self, call: Call, error: UsersApiError, options: Options) -> float:
+        """Seconds until the next attempt, at least what the server named. Raises the final error if there is
+        none."""
+        wait = self._wait(call, error, options.retry)
+        if wait is None:
+            raise call.final(error)
+        notify(
+            options.observer,
+            RetryScheduled(
+                call=call.number,
+                action=call.payload.action,
+                attempt=call.attempts,
+                error=type(error).__name__,
+                status=_status(error),
+                delivery=error.delivery,
+                evidence=evidence_of(error).value,
+                wait=wait,
+            ),
+        )
+        return wait
+
+    def _wait(self, call: Call, error: UsersApiError, policy: RetryPolicy) -> float | None:
         named = getattr(error, "retry_after", None) or 0.0
         if named > policy.max_pause:
             return None
@@ -214,6 +225,8 @@ class Dispatcher:
         if not await limiter.acquire_slot(options.retry.max_pause):
             return call.end_attempt(_still_paused(limiter.paused_for))
         try:
+            if call.intent is not None:
+                await call.intent.declare(self._wall_clock())
             if not await limiter.take_turn(options.retry.max_pause):
                 return call.end_attempt(_still_paused(limiter.paused_for))
             # While it waited the session may have been closed, or another write may have ended in doubt.

@@ -184,6 +184,13 @@ class UsersSession(Actions):
         """Raises `SessionError` unless calls can be sent from here and now."""
         self._dispatcher.require_open()
 
+    async def identity(self) -> dict[str, object]:
+        """What tells this session's work from any other's: the base URL, the account's id, and the group.
+
+        Raises `ConfigurationError` when credentials that are a function can't be had.
+        """
+        return {**await self._dispatcher.identity(), "group": self.group_id}
+
     def prepare(self, payload: payloads.AnyPayload, *, patience: float = 0.0) -> Call:
         """Begins a call that `step` works on and `finish` ends.
 

@@ -1,5 +1,6 @@
 """Many operations at once, with exactly one outcome for every row taken."""
 
+from .journal import Journal
 from .outcomes import Failed, InDoubt, NotAttempted, Outcome, Succeeded
 from .report import BatchReport, Progress
 from .runner import BatchRunner
@@ -9,6 +10,7 @@ __all__ = [
     "BatchRunner",
     "Failed",
     "InDoubt",
+    "Journal",
     "NotAttempted",
     "Outcome",
     "Progress",

@@ -14,8 +14,11 @@ class Channel:
     """A queue whose `put` never waits, so that no cancellation can lose an outcome; who puts asks for `room`
     before it does more work."""
 
-    def __init__(self, size: float) -> None:
+    def __init__(self, size: float, *, ordered: bool = False) -> None:
         self._size = size
+        self._ordered = ordered
+        self._early: dict[int, Outcome] = {}
+        self._passed = 0
         self._outcomes: deque[Outcome] = deque()
         self._closed = False
         self._error: BaseException | None = None
@@ -23,9 +26,20 @@ class Channel:
         self._drained = asyncio.Event()
 
     def put(self, outcome: Outcome) -> None:
-        """Adds an outcome."""
-        self._outcomes.append(outcome)
-        self._filled.set()
+        """Adds an outcome; in the order of the input, if the channel is ordered."""
+        if not self._ordered:
+            self._outcomes.append(outcome)
+            self._filled.set()
+            return
+        self._early[outcome.index] = outcome
+        while self._passed in self._early:
+            self._outcomes.append(self._early.pop(self._passed))
+            self._passed += 1
+            self._filled.set()
+
+    def behind(self, taken: int) -> int:
+        """How many rows of those taken came after one that has not ended, while its turn is held up."""
+        return taken - self._passed if self._early else 0
 
     async def room(self) -> None:
         """Waits while the consumer is behind."""

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import cast
 
 import anyio
 import attrs
 
 from usersapi_async._call import Call
-from usersapi_async.errors import PayloadError, SourceError, UsersApiError
+from usersapi_async.errors import JournalError, PayloadError, SourceError, UsersApiError
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.responses import Response
 from usersapi_async.session import UsersSession
 
+from ._tasks import Sleepers, all_ended
+from .callbacks import Callbacks
 from .channel import Channel
+from .ledger import Ledger, introduce
 from .outcomes import NotAttempted, Outcome
-from .report import BatchReport, Keep, Progress
-from .rows import AfterFailure, Dependencies, Row, lost, unfinished, won
+from .policy import Policy
+from .report import BatchReport, Keep
+from .rows import Dependencies, Row, lost, unfinished, won
 from .source import Build, Item, Items, Source
 from .stopping import StopRules
 
-_T = TypeVar("_T")
 _OPEN_PER_WORKER = 4
 """Rows on their way for each worker: all of them may be parked at once."""
 _ORDERED_AHEAD = 16
 _CANCELLED = "the batch was cancelled"
 _CRASHED = "the batch crashed"
-
-
-@attrs.frozen(kw_only=True)
-class Policy:
-    """What a `BatchRunner` was told."""
-
-    workers: int
-    patience: float
-    max_errors: float | None
-    max_same_rejections: int | None
-    ordered: bool
-    after_failure: AfterFailure
-    on_progress: Callable[[Progress], object] | None
 
 
 class Engine:
@@ -56,29 +45,29 @@ class Engine:
         build: Build | None,
         keep: Keep,
         channel: Channel | None,
-        limit: int | None = None,
+        limit: int | None,
+        ledger: Ledger | None,
     ) -> None:
         self._users = users
         self._policy = policy
         self._source = Source(items)
         self._build = build
-        self._keep = keep
+        self._callbacks = Callbacks(keep, policy.on_progress, self._on_crash)
         self._channel = channel
         self._limit = limit
+        self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._dependencies = Dependencies(policy.after_failure)
         self._open: dict[int, Row] = {}
         self._ready: deque[Row] = deque()
         self._parked: dict[Row, asyncio.TimerHandle] = {}
-        self._held: dict[int, Outcome] = {}
-        self._handed_out = 0
-        self._idle: deque[asyncio.Future[None]] = deque()
+        self._sleepers = Sleepers()
         self._stepping: dict[Row, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
+        self._advancing = 0
         self._given_up = False
-        self._settling = False
         self._reading: anyio.CancelScope | None = None
         self._no_more_rows = False
         self._abort_reason: str | None = None
@@ -86,11 +75,28 @@ class Engine:
             policy.max_errors, policy.max_same_rejections, max_pause=users.retry.max_pause
         )
         self._source_error: SourceError | None = None
-        self._crash: BaseException | None = None
         self.report = BatchReport()
 
     async def run(self, deadline: float | None) -> None:
-        """Works until every row taken has ended. Raises `SourceError` when the input broke off."""
+        """Works until every row taken has ended.
+
+        Raises `SourceError` when the input broke off, `JournalError` when the journal can't be used.
+        """
+        try:
+            if self._ledger is not None:
+                await self._ledger.open()
+            await self._run(deadline)
+        except JournalError as error:
+            self.report.stopped_by = self.report.stopped_by or str(error)
+            raise
+        finally:
+            if self._ledger is not None:
+                await self._ledger.close()
+            self._finished.set()
+        if self._ledger is not None and self._ledger.error is not None:
+            raise self._ledger.error
+
+    async def _run(self, deadline: float | None) -> None:
         timer = (
             None if deadline is None else self._loop.call_later(deadline, self.abort, "the deadline passed")
         )
@@ -109,8 +115,7 @@ class Engine:
             finally:
                 crashes = [task.exception() for task in self._tasks if not task.cancelled()]
                 self._settle(reason)
-                self._finished.set()
-        for crash in (*crashes, self._crash, self._source_error):
+        for crash in (*crashes, self._callbacks.crash, self._source_error):
             if crash is not None:
                 raise crash
 
@@ -128,7 +133,7 @@ class Engine:
         self.report.stopped_by = self.report.stopped_by or reason
         if self._reading is not None:
             self._reading.cancel()
-        self._wake(len(self._idle))
+        self._sleepers.wake_all()
 
     def abort(self, reason: str) -> None:
         """Takes no further row, and begins none of those taken; requests under way are let finish."""
@@ -147,7 +152,9 @@ class Engine:
             timer.cancel()
             self._ready.append(row)
         self._parked.clear()
-        self._wake(len(self._idle))
+        if self._ledger is not None:
+            self._ready.extend(self._ledger.release())
+        self._sleepers.wake_all()
 
     def give_up(self, reason: str) -> None:
         """Breaks off what is under way; every row still gets its outcome."""
@@ -161,7 +168,11 @@ class Engine:
     async def _work(self) -> None:
         try:
             while (row := await self._next_row()) is not None:
-                await self._advance(row)
+                self._advancing += 1
+                try:
+                    await self._advance(row)
+                finally:
+                    self._advancing -= 1
         except asyncio.CancelledError:
             if not self._given_up:
                 # It came from outside, and the row that this worker had can't go on without it.
@@ -173,26 +184,41 @@ class Engine:
         while not self._given_up:
             if self._channel is not None:
                 await self._channel.room()
+            if self._ledger is not None and self._ledger.due:
+                await self._look_up(self._ledger)
             if self._ready:
                 return self._ready.popleft()
             if self._may_read():
                 await self._read()
+            elif self._ledger is not None and self._ledger.holds and not self._is_moving():
+                await self._look_up(self._ledger)
             elif self._no_more_rows and not self._open:
-                self._wake(len(self._idle))
+                self._sleepers.wake_all()
                 return None
             else:
-                waiter = self._loop.create_future()
-                self._idle.append(waiter)
-                await waiter
+                await self._sleepers.sleep()
         return None
 
     def _may_read(self) -> bool:
         workers = self._policy.workers
         if self._no_more_rows or self._reading is not None:
             return False
-        if self._held and self.report.taken - self._handed_out >= workers * _ORDERED_AHEAD:
+        if self._channel is not None and self._channel.behind(self.report.taken) >= workers * _ORDERED_AHEAD:
             return False
         return len(self._open) < workers * _OPEN_PER_WORKER
+
+    def _is_moving(self) -> bool:
+        """Whether more rows may come to be looked up with those that are held."""
+        return bool(self._advancing or self._parked) or self._reading is not None
+
+    async def _look_up(self, ledger: Ledger) -> None:
+        """Finds out what became of the rows that an earlier run left in doubt."""
+        for row, outcome in await ledger.settle(ledger.release()):
+            if outcome is not None:
+                self._end(row, outcome)
+            elif not self._left_out(row):
+                self._ready.append(row)
+                self._sleepers.wake(1)
 
     async def _read(self) -> None:
         """Takes one row."""
@@ -212,7 +238,7 @@ class Engine:
             self._no_more_rows = True
         elif self._source_error is not None:
             self.stop("the iterable of rows raised")
-        self._wake(1)
+        self._sleepers.wake(1)
         # A source and a build that never wait would keep everything else from running.
         await asyncio.sleep(0)
 
@@ -229,6 +255,7 @@ class Engine:
             return
         try:
             row.payload = item.payload(self._build)
+            introduce(row, self._ledger, self._policy.marker_field)
         except PayloadError as error:
             self._end(row, lost(row, error))
             return
@@ -238,7 +265,7 @@ class Engine:
         verdict = self._dependencies.admit(row)
         if verdict == "ready":
             self._ready.append(row)
-            self._wake(1)
+            self._sleepers.wake(1)
         elif verdict != "waiting":
             self._end(row, verdict)
 
@@ -247,10 +274,10 @@ class Engine:
         if self._left_out(row):
             return
         try:
-            if row.call is None:
-                payload = cast("AnyPayload", row.payload)
-                row.call = self._users.prepare(payload, patience=self._policy.patience)
-            result = await self._step(row, row.call)
+            call = row.call or await self._begin(row)
+            if call is None:
+                return
+            result = await self._step(row, call)
         except UsersApiError as error:
             reason = self._rules.after_error(error)
             self._obey(reason)
@@ -264,6 +291,26 @@ class Engine:
             self._end(row, won(row, result))
         elif not self._left_out(row):
             self._parked[row] = self._loop.call_later(result, self._unpark, row)
+
+    async def _begin(self, row: Row) -> Call | None:
+        """Prepares the row's call, unless it ended in an earlier run or the batch was aborted."""
+        ledger = self._ledger
+        if ledger is not None:
+            ended = await ledger.recall(row)
+            if ended == "held":
+                if self._abort_reason is not None:
+                    ledger.release()
+                    self._left_out(row)
+                return None
+            if ended is not None:
+                self._end(row, ended)
+                return None
+            if self._left_out(row):
+                return None
+        payload = cast("AnyPayload", row.payload)
+        row.call = self._users.prepare(payload, patience=self._policy.patience)
+        row.call.intent = None if ledger is None else ledger.intent(row, row.call)
+        return row.call
 
     async def _step(self, row: Row, call: Call) -> Response | float:
         """One attempt, or none if the batch was aborted before the row's turn came."""
@@ -288,7 +335,7 @@ class Engine:
     def _unpark(self, row: Row) -> None:
         del self._parked[row]
         self._ready.append(row)
-        self._wake(1)
+        self._sleepers.wake(1)
 
     def _end(self, row: Row, outcome: Outcome) -> None:
         """Ends a row, and whatever ends with it."""
@@ -303,7 +350,10 @@ class Engine:
                 elif verdict != "waiting":
                     ended.append((waiting, verdict))
         # One more than is ready, since there may be room for another row; all of them once it is over.
-        self._wake(len(self._ready) + 1 if self._open or not self._no_more_rows else len(self._idle))
+        if self._open or not self._no_more_rows:
+            self._sleepers.wake(len(self._ready) + 1)
+        else:
+            self._sleepers.wake_all()
 
     def _record(self, row: Row, outcome: Outcome) -> None:
         outcome = attrs.evolve(
@@ -317,39 +367,21 @@ class Engine:
             abandoned = row.call.watch is not None or isinstance(outcome, NotAttempted)
             self._users.finish(row.call, getattr(outcome, "error", None), abandoned=abandoned)
         del self._open[row.index]
-        self.report.add(outcome, keep=bool(self._ask(self._keep, outcome, default=True)))
+        if self._ledger is not None:
+            self._ledger.record(row, outcome)
+        self.report.add(outcome, keep=self._callbacks.keeps(outcome))
         if self._channel is not None:
-            self._pass_on(self._channel, outcome)
+            self._channel.put(outcome)
         self._obey(self._rules.after_outcome(self.report))
-        if self._policy.on_progress is not None:
-            self._ask(self._policy.on_progress, self.report.progress())
+        self._callbacks.tell(self.report.progress())
 
-    def _ask(self, function: Callable[[_T], object], argument: _T, *, default: object = None) -> object:
-        """Calls a function of the caller's, or gives `default` from the first one that raised on.
-
-        The batch ends then, but what is under way is let finish: broken off, it would be in doubt.
-        """
-        if self._crash is not None or self._settling:
-            return default
-        try:
-            return function(argument)
-        except BaseException as error:  # noqa: BLE001 (raised when the batch has ended)
-            self._crash = error
-            self.abort(_CRASHED) if isinstance(error, Exception) else self.give_up(_CRASHED)
-            return default
+    def _on_crash(self, error: BaseException) -> None:
+        """Ends the batch, but lets what is under way finish: broken off, it would be in doubt."""
+        self.abort(_CRASHED) if isinstance(error, Exception) else self.give_up(_CRASHED)
 
     def _obey(self, reason: str | None) -> None:
         if reason is not None:
             self.abort(reason)
-
-    def _pass_on(self, channel: Channel, outcome: Outcome) -> None:
-        if not self._policy.ordered:
-            channel.put(outcome)
-            return
-        self._held[outcome.index] = outcome
-        while self._handed_out in self._held:
-            channel.put(self._held.pop(self._handed_out))
-            self._handed_out += 1
 
     def _settle(self, reason: str) -> None:
         """Gives an outcome to every row that is still open, after a cancellation or a crash."""
@@ -358,34 +390,10 @@ class Engine:
         self._parked.clear()
         self._ready.clear()
         self._no_more_rows = True
-        self._settling = True
+        self._callbacks.silenced = True
         if self._open or not self.report.exhausted:
             self.report.stopped_by = self.report.stopped_by or reason
         while self._open:
             row = next(iter(self._open.values()))
             self._end(row, unfinished(row, self.report.stopped_by or ""))
         self.report.elapsed = self._loop.time() - self._began
-
-    def _wake(self, count: int) -> None:
-        while count > 0 and self._idle:
-            waiter = self._idle.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                count -= 1
-
-
-async def all_ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits for the end of all; a cancellation meanwhile is passed on to them and raised after that, since
-    what a task left behind does to its rows would never be told."""
-    cancelled: asyncio.CancelledError | None = None
-    # Shielded, since anyio would else repeat a cancellation in each step of the loop.
-    with anyio.CancelScope(shield=True):
-        while pending := [task for task in tasks if not task.done()]:
-            try:
-                await asyncio.wait(pending)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                for task in pending:
-                    task.cancel()
-    if cancelled is not None:
-        raise cancelled

@@ -49,6 +49,8 @@ class Row:
     owns_key: bool = False
     user: int | None = None
     """The user that this row writes to, once it has its place in that user's order."""
+    doubt: OutcomeUnknown | None = None
+    """Why it is not known whether an earlier run carried it out."""
     withdrawn: bool = False
     """True once it was called back while it waited for its turn to be sent."""
 
@@ -156,6 +158,19 @@ def _created(row: Row, outcome: Outcome) -> int | str:
     return "the row that it refers to was not attempted"
 
 
+def mark(row: Row, field: str) -> None:
+    """Writes the row's key into that field of a create, by which the person can be found again.
+
+    Raises `PayloadError` if something else stands there.
+    """
+    payload = row.payload
+    if not isinstance(payload, (Create, CreateChild)):
+        return
+    if payload.doc.get(field) not in (None, "", row.key):
+        raise PayloadError([f"holds something else than the row's key, which belongs there @ $.doc.{field}"])
+    row.payload = attrs.evolve(payload, doc={**payload.doc, field: row.key})
+
+
 def won(row: Row, response: Response) -> Succeeded:
     """The outcome of a row that was carried out."""
     asked = getattr(row.payload, "clogin_id", None)
@@ -172,15 +187,18 @@ def won(row: Row, response: Response) -> Succeeded:
 def lost(row: Row, error: UsersApiError) -> Outcome:
     """The outcome of a row that ended with an error: a doubt if a write may have been carried out."""
     call = row.call
+    if isinstance(error, OutcomeUnknown):
+        return InDoubt(index=row.index, key=row.key, payload=row.payload, error=error)
     if call is not None and error.delivery is Delivery.UNKNOWN and call.kind is not Kind.READ:
-        doubt = error if isinstance(error, OutcomeUnknown) else call.unknown(error)
-        return InDoubt(index=row.index, key=row.key, payload=row.payload, error=doubt)
+        return InDoubt(index=row.index, key=row.key, payload=row.payload, error=call.unknown(error))
     return Failed(index=row.index, key=row.key, payload=row.payload, error=error)
 
 
 def unfinished(row: Row, reason: str) -> Outcome:
     """The outcome of a row that the batch leaves behind."""
     call = row.call
+    if row.doubt is not None:
+        return lost(row, row.doubt)
     if call is None or call.delivery is Delivery.NOT_SENT:
         return row.not_attempted(reason)
     if call.watch is None and call.error is not None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from usersapi_async import _arguments
 from usersapi_async.errors import ConfigurationError, SessionError
 from usersapi_async.session import UsersSession
 
+from ._tasks import all_ended
 from .channel import Channel
-from .engine import Engine, Policy, all_ended
+from .engine import Engine
+from .journal import Journal
+from .ledger import Ledger
 from .outcomes import Outcome
+from .policy import Policy
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure
 from .source import Build, Items
+
+JournalSource: TypeAlias = str | os.PathLike[str] | Journal
 
 
 class BatchRunner:
@@ -32,6 +39,10 @@ class BatchRunner:
     tried; ``max_same_rejections`` when so many rows in a row are refused alike (None: never). A refusal of
     the credentials always stops it. ``after_failure="skip"`` leaves out what is still to be written to a user
     once a write failed.
+
+    With a journal, ``reconcile`` looks up what an earlier run left in doubt before it goes on: who was found
+    has succeeded, who is absent is sent, and who can't be told stays in doubt. ``marker_field`` names a form
+    field of the project into which each create writes its row's key: then nobody is mistaken for another.
 
     ``ordered`` hands outcomes out in the order of the input instead of that of their ending. ``keep`` says
     which outcomes the report holds (by default `run` keeps all, `stream` none). ``on_progress`` is called
@@ -48,6 +59,8 @@ class BatchRunner:
         max_same_rejections: int | None = 20,
         ordered: bool = False,
         after_failure: AfterFailure = "continue",
+        reconcile: bool = False,
+        marker_field: str | None = None,
         keep: Keep | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
@@ -58,6 +71,8 @@ class BatchRunner:
             _arguments.whole("max_same_rejections", max_same_rejections)
         if after_failure not in ("continue", "skip"):
             raise ConfigurationError('after_failure: expected "continue" or "skip"')
+        if marker_field is not None and not _arguments.instance("marker_field", marker_field, str).strip():
+            raise ConfigurationError("marker_field: expected the name of a field")
         _checked_function("keep", keep)
         _checked_function("on_progress", on_progress)
         self._policy = Policy(
@@ -69,6 +84,8 @@ class BatchRunner:
             max_same_rejections=max_same_rejections,
             ordered=ordered,
             after_failure=after_failure,
+            reconcile=_arguments.instance("reconcile", reconcile, bool),
+            marker_field=marker_field,
             on_progress=on_progress,
         )
         self._keep = keep
@@ -85,6 +102,7 @@ class BatchRunner:
         items: Items,
         *,
         build: Build | None = None,
+        journal: JournalSource | None = None,
         limit: int | None = None,
         deadline: float | None = None,
     ) -> BatchReport:
@@ -95,12 +113,18 @@ class BatchRunner:
         is one failed outcome. It is called in the order of the input. At most `limit` rows are taken: a
         canary before the rest. After `deadline` seconds no further row is begun.
 
-        Raises `SourceError` when the iterable raises, `SessionError` when the session is not open, and what
-        ``keep`` or ``on_progress`` raise, after the requests under way have ended; all outcomes up to then
-        are in ``report``, also after a cancellation.
+        `journal`, the path of a file or a `Journal`, makes the run resumable: another one with the same
+        journal and the same keys skips what was carried out (its outcomes are ``resumed``, without a
+        response), and sends what was not. Every row needs a key then. What was in flight when a process died
+        is in doubt, unless the runner may ``reconcile``.
+
+        Raises `SourceError` when the iterable raises, `SessionError` when the session is not open,
+        `JournalError` when the journal can't be used or written, which stops the batch before it sends, and
+        what ``keep`` or ``on_progress`` raise, after the requests under way have ended; all outcomes up to
+        then are in ``report``, also after a cancellation.
         """
         deadline = _checked_deadline(deadline)
-        engine = self._new_engine(items, build, self._keep or _everything, None, limit)
+        engine = self._new_engine(items, build, self._keep or _everything, None, limit, journal)
         try:
             await engine.run(deadline)
         finally:
@@ -115,6 +139,7 @@ class BatchRunner:
         items: Items,
         *,
         build: Build | None = None,
+        journal: JournalSource | None = None,
         limit: int | None = None,
         deadline: float | None = None,
     ) -> AsyncIterator[AsyncIterator[Outcome]]:
@@ -126,8 +151,8 @@ class BatchRunner:
         handed out.
         """
         deadline = _checked_deadline(deadline)
-        channel = Channel(self._policy.workers)
-        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit)
+        channel = Channel(self._policy.workers, ordered=self._policy.ordered)
+        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit, journal)
         task = asyncio.create_task(self._drive(engine, channel, deadline))
         try:
             yield channel
@@ -165,6 +190,7 @@ class BatchRunner:
         keep: Keep,
         channel: Channel | None,
         limit: int | None,
+        journal: JournalSource | None,
     ) -> Engine:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
@@ -173,10 +199,21 @@ class BatchRunner:
             raise ConfigurationError("build: expected a plain function, got a coroutine function")
         if limit is not None:
             _arguments.whole("limit", limit)
+        ledger = None if journal is None else self._ledger_of(journal)
         self._users.require_open()
-        self._engine = Engine(self._users, self._policy, items, build, keep, channel, limit)
+        self._engine = Engine(self._users, self._policy, items, build, keep, channel, limit, ledger)
         self._report = self._engine.report
         return self._engine
+
+    def _ledger_of(self, journal: JournalSource) -> Ledger:
+        if isinstance(journal, (str, os.PathLike)):
+            journal = Journal(journal)
+        return Ledger(
+            self._users,
+            _arguments.instance("journal", journal, Journal),
+            settles=self._policy.reconcile,
+            marker_field=self._policy.marker_field,
+        )
 
     async def _drive(self, engine: Engine, channel: Channel, deadline: float | None) -> None:
         """Runs an engine in a task of its own, and closes the channel with what it ends with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from usersapi_async.errors import (
     AuthenticationError,
     ConfigurationError,
+    JournalError,
     ResponseError,
     SessionError,
     UsersApiError,
@@ -35,7 +36,7 @@ class StopRules:
 
     def after_error(self, error: UsersApiError) -> str | None:
         """Whether `error` will be the same for every row, or the server wants a longer pause than allowed."""
-        if isinstance(error, (AuthenticationError, ConfigurationError, SessionError)):
+        if isinstance(error, (AuthenticationError, ConfigurationError, JournalError, SessionError)):
             return str(error)
         if not isinstance(error, ResponseError):
             return None

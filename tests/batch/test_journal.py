@@ -1,0 +1,604 @@
+"""A batch that goes on where an earlier run of it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from usersapi_async import (
+    BatchRunner,
+    ConfigurationError,
+    Create,
+    CreateChild,
+    Credentials,
+    Failed,
+    GetInfo,
+    InDoubt,
+    Journal,
+    JournalError,
+    NotAttempted,
+    Outcome,
+    OutcomeUnknown,
+    Ref,
+    RetryPolicy,
+    Succeeded,
+    Timeout,
+    Update,
+    UsersSession,
+)
+from usersapi_async.batch.journal import State, canonical
+from usersapi_async.emulator import Fault
+
+from .support import conserved, told, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from usersapi_async.emulator import Emulator
+
+MARKER = "import_ref"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a journal may be."""
+    return tmp_path / "run.db"
+
+
+def person(number: int, **doc: str) -> tuple[str, Create]:
+    """A row."""
+    return f"row {number}", Create(doc={"first_name": f"N{number}", **doc})
+
+
+def people(count: int) -> list[tuple[str, Create]]:
+    """So many rows."""
+    return [person(number) for number in range(count)]
+
+
+def by_key(outcomes: Iterable[Outcome]) -> dict[object, Outcome]:
+    """Each outcome by its key."""
+    return {outcome.key: outcome for outcome in outcomes}
+
+
+async def only(runner: BatchRunner, *rows: Any, journal: Any) -> Any:
+    """The one outcome of a run with one row."""
+    (outcome,) = (await runner.run(rows, journal=journal)).outcomes
+    return outcome
+
+
+async def test_what_was_carried_out_is_not_sent_again(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """A second run skips it, knows its id, and sends the rest; children find parents of the first."""
+    rows = [
+        *people(6),
+        ("child", CreateChild(connected_to=Ref("row 2"), doc={})),
+        ("grandchild", CreateChild(connected_to=Ref("row 5"), doc={})),
+    ]
+    first = await BatchRunner(users).run(rows, journal=path, limit=4)
+    assert (first.succeeded, first.next_index) == (4, 4)
+    second = await BatchRunner(users, ordered=True).run(rows, journal=str(path))
+    told(second, second.outcomes)
+    assert [outcome.resumed for outcome in second.outcomes if isinstance(outcome, Succeeded)] == [
+        *[True] * 4,
+        *[False] * 4,
+    ]
+    told_first = {outcome.key: getattr(outcome, "clogin_id", None) for outcome in first.outcomes}
+    for resumed in second.outcomes[:4]:
+        assert isinstance(resumed, Succeeded)
+        assert (resumed.response, resumed.attempts) == (None, 0)
+        assert resumed.clogin_id == told_first[resumed.key]
+    assert dict(emulator.executed) == {"create": 6, "create_child": 2}
+    third = await BatchRunner(users).run(rows, journal=path)
+    assert third.succeeded == 8
+    assert emulator.received.total() == 8
+
+
+async def test_the_file_shows_nobody(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Neither keys nor payloads nor the token stand in it; the secret beside it is its owner's alone."""
+    key, row = "nina@example.org", Create(doc={"main_email": "nina@example.org", "password": "hunter22"})
+    await BatchRunner(users).run([(key, row)], journal=path)
+    files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert set(files) == {"run.db", "run.db.key"}
+    assert (path.parent / "run.db.key").stat().st_mode & 0o777 == 0o600
+    for secret in ("nina", "hunter22", emulator.credentials["api_token"], emulator.credentials["api_user"]):
+        assert not [name for name, data in files.items() if secret.encode() in data]
+
+
+@pytest.mark.parametrize("done", [False, True])
+async def test_a_doubt_is_not_sent_again(
+    emulator: Emulator, users: UsersSession, path: Path, done: bool
+) -> None:
+    """It stays one in the next run, unless that may look it up: then it has succeeded, or is sent."""
+    rows = people(2)
+    emulator.script(Fault.drop_after() if done else Fault.drop_before())
+    runner = BatchRunner(users, concurrency=1, marker_field=MARKER)
+    assert (await runner.run(rows, journal=path)).in_doubt == 1
+    again = by_key((await runner.run(rows, journal=path)).outcomes)["row 0"]
+    assert isinstance(again, InDoubt)
+    assert (again.attempts, again.error.payload) == (0, again.payload)
+    assert "was in doubt when an earlier run ended" in str(again.error)
+    assert emulator.received["create"] == 2
+
+    settled = BatchRunner(users, concurrency=1, marker_field=MARKER, reconcile=True)
+    outcome = by_key((await settled.run(rows, journal=path)).outcomes)["row 0"]
+    assert isinstance(outcome, Succeeded)
+    assert outcome.resumed is done
+    assert emulator.executed["create"] == 2
+    assert {user.doc[MARKER] for user in emulator.users.values()} == {"row 0", "row 1"}
+    # Now it is known for good.
+    received = emulator.received.total()
+    assert (await settled.run(rows, journal=path)).succeeded == 2
+    assert emulator.received.total() == received
+
+
+async def declared(users: UsersSession, path: Path, rows: Iterable[tuple[str, Any]]) -> None:
+    """Leaves a journal as a process leaves it that is killed while it sends these."""
+    journal = Journal(path)
+    await journal.open(await users.identity())
+    for key, payload in rows:
+        await journal.declare(
+            journal.digest("key", key), journal.digest("payload", canonical(payload)), sent_at=1e9
+        )
+    await journal.close()
+
+
+async def test_what_was_in_flight_is_looked_up_first(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """Those that a killed process was sending are in doubt; with one walk all of them are settled, and their
+    children go on."""
+    rows = people(8)
+    await declared(users, path, rows[:4])
+    for key, payload in rows[:2]:
+        await users.create({**payload.doc, MARKER: key})
+    rows.append(("child", CreateChild(connected_to=Ref("row 1"), doc={})))  # type: ignore[arg-type]
+    runner = BatchRunner(users, concurrency=2, reconcile=True, marker_field=MARKER)
+    report = await runner.run(rows, journal=path)
+    told(report, report.outcomes)
+    assert (report.succeeded, emulator.executed["create"]) == (9, 8)
+    resumed = {outcome.key for outcome in report.outcomes if getattr(outcome, "resumed", False)}
+    assert resumed == {"row 0", "row 1"}
+    assert emulator.received["get_user_list"] == 2
+
+
+async def test_more_doubts_than_rows_may_be_open(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """When those that are held leave no room for more, they are looked up before the rest."""
+    rows = people(30)
+    await declared(users, path, rows)
+    runner = BatchRunner(users, concurrency=1, reconcile=True, marker_field=MARKER)
+    report = await runner.run(rows, journal=path)
+    assert (report.succeeded, emulator.executed["create"]) == (30, 30)
+
+
+async def test_some_that_the_input_has_no_more(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Doubts that no row asks for do not keep the others waiting."""
+    rows = people(5)
+    await declared(users, path, rows)
+    runner = BatchRunner(users, concurrency=2, reconcile=True, marker_field=MARKER)
+    assert (await runner.run(rows[3:], journal=path)).succeeded == 2
+    assert emulator.executed["create"] == 2
+
+
+async def test_what_can_not_be_told_stays_in_doubt(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """Without a marker a match may be somebody who was there before; its children are left out."""
+    rows: list[tuple[str, Any]] = [
+        person(1, main_email="n@example.org"),
+        ("child", CreateChild(connected_to=Ref("row 1"), doc={})),
+    ]
+    emulator.script(Fault.drop_after())
+    runner = BatchRunner(users, reconcile=True)
+    await runner.run(rows, journal=path)
+    outcomes = by_key((await runner.run(rows, journal=path)).outcomes)
+    assert isinstance(outcomes["row 1"], InDoubt)
+    assert isinstance(outcomes["child"], NotAttempted)
+    assert outcomes["child"].reason == "the row that it refers to is in doubt"
+    assert emulator.received["create"] == 1
+
+
+async def test_a_look_that_fails_settles_nothing(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """When the list can't be read, doubts stay doubts."""
+    await declared(users, path, people(2))
+    emulator.script(Fault.status(403), action="get_user_list")
+    runner = BatchRunner(users, reconcile=True, marker_field=MARKER)
+    report = await runner.run(people(3), journal=path)
+    assert (report.in_doubt, report.succeeded) == (2, 1)
+
+
+@pytest.mark.parametrize("end", ["deadline", "cancel"])
+async def test_a_run_that_ends_while_doubts_are_held(
+    emulator: Emulator, users: UsersSession, path: Path, end: str
+) -> None:
+    """They are told as doubts, and the next run settles them."""
+    rows = people(3)
+    await declared(users, path, rows[:2])
+    slow = users.with_options(retry=RetryPolicy(base=0, settle=1e9))
+    runner = BatchRunner(slow, concurrency=1, reconcile=True, marker_field=MARKER)
+    if end == "cancel":
+        task = asyncio.ensure_future(runner.run(rows, journal=path))
+        await until(lambda: runner.report.taken == 2)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        runner = BatchRunner(slow, concurrency=1, max_errors=1, reconcile=True, marker_field=MARKER)
+        # The first is held when the batch is aborted by the second.
+        await runner.run([rows[0], ("bad", None)], journal=path)
+        assert (runner.report.in_doubt, runner.report.failed) == (1, 1)
+    conserved(runner.report)
+    report = await BatchRunner(users, reconcile=True, marker_field=MARKER).run(rows, journal=path)
+    assert (report.succeeded, emulator.executed["create"]) == (3, 3)
+
+
+class Slow(Journal):
+    """Answers when it is let."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.gate = asyncio.Event()
+
+    async def find(self, key: bytes) -> Any:
+        await self.gate.wait()
+        return await super().find(key)
+
+
+@pytest.mark.parametrize("reconciles", [False, True])
+async def test_aborted_while_the_journal_is_asked(
+    emulator: Emulator, users: UsersSession, path: Path, reconciles: bool
+) -> None:
+    """A row whose past was still being looked for ends by what is known of it, and is not sent."""
+    rows = people(4)
+    await BatchRunner(users, marker_field=MARKER).run(rows[:1], journal=path)
+    await declared(users, path, rows[1:3])
+    journal = Slow(path)
+    runner = BatchRunner(
+        users,
+        concurrency=5,
+        max_errors=1,
+        reconcile=reconciles,
+        marker_field=MARKER,
+        on_progress=lambda _: journal.gate.set(),
+    )
+    report = await runner.run([*rows, ("bad", None)], journal=journal)
+    told(report, report.outcomes)
+    assert (report.succeeded, report.in_doubt, report.failed, report.not_attempted) == (1, 2, 1, 1)
+    assert emulator.received["create"] == 1
+
+
+async def test_a_changed_payload_is_refused(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Under the key of a success or a doubt; a failed row may be mended and sent again."""
+    emulator.script(None, Fault.drop_after(), Fault.rejected())
+    runner = BatchRunner(users, concurrency=1)
+    await runner.run(people(3), journal=path)
+    changed = [person(number, last_name="x") for number in range(3)]
+    report = await runner.run(changed, journal=path)
+    outcomes = by_key(report.outcomes)
+    for key in ("row 0", "row 1"):
+        outcome = outcomes[key]
+        assert isinstance(outcome, Failed)
+        assert "the journal holds another payload under this key, " in str(outcome.error)
+    assert isinstance(outcomes["row 2"], Succeeded)
+    assert emulator.received["create"] == 4
+    # Refusing them has changed nothing.
+    assert isinstance(await only(runner, person(0), journal=path), Succeeded)
+    assert isinstance(await only(runner, person(1), journal=path), InDoubt)
+
+
+async def test_rows_need_keys(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Without one of its own a row fails, since the next run could not know it."""
+    for runner, journal in ((BatchRunner(users), path), (BatchRunner(users, marker_field=MARKER), None)):
+        outcome = await only(runner, Create(), journal=journal)
+        assert isinstance(outcome, Failed)
+        assert str(outcome.error) == "required for a journal or a marker: a key, the same in every run @ key"
+    assert not emulator.received
+
+
+async def test_the_marker(emulator: Emulator, users: UsersSession) -> None:
+    """Each create carries its key; a field that holds something else is a fault, other actions have none."""
+    runner = BatchRunner(users, concurrency=1, marker_field=MARKER)
+    parent = Create(doc={"first_name": "A", MARKER: ""})
+    rows = [
+        ("a", parent),
+        ("b", CreateChild(connected_to=Ref("a"), doc={MARKER: "b"})),
+        ("c", Create(doc={MARKER: "mine"})),
+        ("d", Update(clogin_id=Ref("a"), doc={"phone": "1"})),
+    ]
+    report = await runner.run(rows)
+    assert (report.succeeded, report.failed) == (3, 1)
+    assert "holds something else than the row's key, which belongs there @ $.doc.import_ref" in str(
+        report.errors["c"]
+    )
+    assert [user.doc.get(MARKER) for user in emulator.users.values()] == ["a", "b"]
+    assert parent.doc[MARKER] == ""
+
+
+async def test_what_may_be_repeated_is_told_in_the_end_only(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """Reads are asked again; a silent write that was carried out is not, one in doubt is."""
+    clogin_id = (await users.create()).clogin_id
+    silent: dict[str, Any] = {"submit_forms": False, "disable_email_sending": True}
+    rows = [
+        ("read", GetInfo(clogin_id=clogin_id)),
+        ("write", Update(clogin_id=clogin_id, doc={"phone": "1"}, **silent)),
+    ]
+    users = users.with_options(retry=RetryPolicy(attempts=1, settle=0))
+    emulator.script(Fault.drop_after(), action="update")
+    assert (await BatchRunner(users).run(rows, journal=path)).in_doubt == 1
+    assert (await BatchRunner(users).run(rows, journal=path)).succeeded == 2
+    assert (await BatchRunner(users).run(rows, journal=path)).succeeded == 2
+    assert (emulator.received["get_info"], emulator.received["update"]) == (3, 2)
+
+
+class Watched(Journal):
+    """Notes what is committed together, and what the server had received by then."""
+
+    def __init__(self, path: Path, emulator: Emulator) -> None:
+        super().__init__(path)
+        self.emulator = emulator
+        self.commits: list[list[tuple[str, int]]] = []
+
+    def _commit(self, statements: Sequence[Any]) -> list[Any]:
+        done = super()._commit(statements)
+        received = self.emulator.received["create"]
+        self.commits.append([(one.sql.split()[0], received) for one in statements])
+        return done
+
+
+async def test_the_order_of_one_operation(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Intent, request; a refusal takes the intent back before the wait; intent, request, outcome."""
+    emulator.script(Fault.rate_limited())
+    journal = Watched(path, emulator)
+    await BatchRunner(users).run(people(1), journal=journal)
+    order = [statement for commit in journal.commits for statement in commit if statement[0] != "SELECT"]
+    assert order == [("INSERT", 0), ("DELETE", 1), ("INSERT", 1), ("INSERT", 2)]
+
+
+async def test_commits_are_shared(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """All that is ready is made durable together, not each by itself."""
+    journal = Watched(path, emulator)
+    await BatchRunner(users.with_options(), concurrency=64).run(people(300), journal=journal)
+    writes = [commit for commit in journal.commits if any(kind == "INSERT" for kind, _ in commit)]
+    assert sum(map(len, journal.commits)) > 900
+    assert len(writes) < 300
+
+
+class Small(Journal):
+    """A disk that is soon full."""
+
+    def _open(self, binding: Mapping[str, object]) -> None:
+        super()._open(binding)
+        connection = self._connection
+        assert connection is not None
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+
+
+async def test_a_full_disk(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """The batch stops before it sends what it could not note; nothing is lost, and a larger disk goes on."""
+    runner = BatchRunner(users, concurrency=4)
+    with pytest.raises(JournalError, match=r"journal run.db: database or disk is full"):
+        await runner.run(people(500), journal=Small(path))
+    report = runner.report
+    told(report, report.outcomes)
+    assert 0 < report.succeeded == emulator.executed["create"] < 500
+    assert report.not_attempted
+    assert "disk is full" in (report.stopped_by or "")
+    # The outcomes that were not written are looked up once the last attempt and the settle time are over.
+    users = users.with_options(timeout=Timeout(attempt=0.1))
+    again = await BatchRunner(users, reconcile=True).run(people(500), journal=path)
+    assert again.succeeded + again.in_doubt == 500
+    created_before = {outcome.key for outcome in report.outcomes if isinstance(outcome, Succeeded)}
+    doubts = {outcome.key for outcome in again.outcomes if isinstance(outcome, InDoubt)}
+    assert emulator.executed["create"] == 500 - len(doubts - created_before)
+
+
+async def test_one_at_a_time(users: UsersSession, path: Path) -> None:
+    """A journal that is in use is refused, and nothing is sent; it is free again afterwards."""
+    journal = Journal(path)
+    await journal.open(await users.identity())
+    runner = BatchRunner(users)
+    with pytest.raises(JournalError, match=r"^journal run.db: in use by another process or batch$"):
+        await runner.run(people(1), journal=path)
+    assert (runner.report.taken, runner.report.exhausted) == (0, False)
+    assert "in use" in (runner.report.stopped_by or "")
+    async with runner.stream(people(1), journal=path) as outcomes:
+        with pytest.raises(JournalError):
+            await anext(outcomes)
+    await journal.close()
+    await journal.close()
+    assert (await runner.run(people(1), journal=path)).succeeded == 1
+
+
+def make_database(path: Path, *statements: str) -> None:
+    """A file of somebody's."""
+    path.unlink()
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ("text", "file is not a database"),
+        ("foreign", "not a journal that this version can read"),
+        ("newer", "not a journal that this version can read"),
+        ("no key", "its secret, run.db.key, is missing"),
+        ("short key", "its secret in run.db.key is not whole"),
+        ("other key", "it was made for another secret"),
+        ("no directory", "No such file or directory"),
+    ],
+)
+async def test_files_that_are_no_journal(users: UsersSession, path: Path, spoil: str, words: str) -> None:
+    """Each is refused by its name and the reason, before anything is sent."""
+    await BatchRunner(users).run(people(1), journal=path)
+    path = spoilt(path, spoil)
+    with pytest.raises(JournalError) as caught:
+        await BatchRunner(users).run(people(2), journal=path)
+    assert str(caught.value) == f"journal run.db: {words}"
+    assert caught.value.__context__ is None
+
+
+def spoilt(path: Path, how: str) -> Path:
+    """The path of what is no journal that can be used."""
+    key = path.with_name("run.db.key")
+    match how:
+        case "text":
+            path.write_text("hello " * 1000)
+        case "foreign":
+            make_database(path, "CREATE TABLE mine (a)")
+        case "newer":
+            make_database(path, "PRAGMA user_version = 99")
+        case "no key":
+            key.unlink()
+        case "short key":
+            key.write_bytes(b"short")
+        case "other key":
+            key.write_bytes(b"x" * 32)
+        case _:
+            return path.parent / "nowhere" / "run.db"
+    return path
+
+
+async def test_a_read_only_file(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """SQLite's own words say so; root may write anyway, so the file is opened read-only here."""
+    await BatchRunner(users).run(people(1), journal=path)
+
+    class ReadOnly(Journal):
+        def _open(self, binding: Mapping[str, object]) -> None:
+            super()._open(binding)
+            assert self._connection is not None
+            self._connection.execute("PRAGMA query_only = ON")
+
+    with pytest.raises(JournalError, match="attempt to write a readonly database"):
+        await BatchRunner(users).run(people(2), journal=ReadOnly(path))
+    assert emulator.received["create"] == 1
+
+
+@pytest.mark.parametrize("other", ["account", "group", "base URL"])
+async def test_another_service_or_account(
+    emulator: Emulator, users: UsersSession, path: Path, other: str
+) -> None:
+    """A rehearsal's journal must not make the real import skip anybody."""
+    await BatchRunner(users).run(people(1), journal=path)
+    credentials = Credentials(**emulator.credentials)
+    url = emulator.base_url.replace("127.0.0.1", "localhost")
+    elsewhere = UsersSession(
+        attrs.evolve(credentials, api_id=5) if other == "account" else credentials,
+        group_id=5 if other == "group" else emulator.group_id,
+        base_url=url if other == "base URL" else emulator.base_url,
+    )
+    async with elsewhere:
+        with pytest.raises(JournalError, match=f"it was made for another {other}"):
+            await BatchRunner(elsewhere).run(people(1), journal=path)
+
+
+async def test_a_given_secret(users: UsersSession, path: Path) -> None:
+    """Who brings a secret needs no key file, and has to bring it again."""
+    await BatchRunner(users).run(people(1), journal=Journal(path, secret=b"s" * 32))
+    assert not path.with_name("run.db.key").exists()
+    assert (await BatchRunner(users).run(people(1), journal=Journal(path, secret=b"s" * 32))).succeeded == 1
+    with pytest.raises(JournalError, match="another secret"):
+        await BatchRunner(users).run(people(1), journal=Journal(path, secret=b"t" * 32))
+
+
+@pytest.mark.parametrize("wrong", [5, b"run.db", {"path": "run.db"}])
+async def test_wrong_arguments(users: UsersSession, wrong: Any) -> None:
+    """Whatever else is given is refused by its name."""
+    with pytest.raises(ConfigurationError, match=r"^journal: expected Journal"):
+        await BatchRunner(users).run(people(1), journal=wrong)
+    for secret in (wrong, b"short"):
+        with pytest.raises(ConfigurationError, match=r"^secret: expected (bytes|32 bytes or more)"):
+            Journal("run.db", secret=secret)
+    for name, value in (("reconcile", wrong), ("marker_field", wrong), ("marker_field", " ")):
+        options: dict[str, Any] = {name: value}
+        with pytest.raises(ConfigurationError, match=rf"^{name}: expected "):
+            BatchRunner(users, **options)
+
+
+async def test_a_cancelled_run(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """Its outcomes are written, whatever is cancelled meanwhile, and the file is free."""
+    emulator.script(*[Fault.slow(30)] * 2)
+    runner = BatchRunner(users, concurrency=2, marker_field=MARKER)
+    task = asyncio.ensure_future(runner.run(people(5), journal=path))
+    await until(lambda: emulator.received["create"] == 2)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert runner.report.in_doubt == 2
+    journal = Journal(path)
+    await journal.open(await users.identity())
+    assert await journal.doubts() == 2
+    entry = await journal.find(journal.digest("key", "row 0"))
+    assert entry is not None
+    assert entry.state is State.IN_DOUBT
+    assert entry.sent_at is not None
+    assert entry.ended_at is not None
+    await journal.close()
+
+
+async def test_a_write_that_has_to_wait_before_it_is_sent(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """Nothing was declared yet, so there is nothing to take back."""
+    users = users.with_options(retry=RetryPolicy(base=0, settle=0.05))
+    clogin_id = (await users.create()).clogin_id
+    emulator.script(Fault.drop_after(), action="update")
+    with pytest.raises(OutcomeUnknown):
+        await users.update(clogin_id, {"phone": "1"})
+    journal = Watched(path, emulator)
+    report = await BatchRunner(users).run(
+        [("a", Update(clogin_id=clogin_id, doc={"phone": "2"}))], journal=journal
+    )
+    assert report.succeeded == 1
+    written = [kind for commit in journal.commits for kind, _ in commit if kind != "SELECT"]
+    assert written == ["INSERT", "INSERT"]
+
+
+async def test_aborted_while_doubts_are_looked_up(
+    emulator: Emulator, users: UsersSession, path: Path
+) -> None:
+    """Who turns out to be absent then is left out, and sent by the next run."""
+    rows = people(1)
+    await declared(users, path, rows)
+    emulator.script(Fault.slow(0.3), action="get_user_list")
+    runner = BatchRunner(users, reconcile=True, marker_field=MARKER)
+    report = await runner.run(rows, journal=path, deadline=0.05)
+    assert [type(outcome) for outcome in report.outcomes] == [NotAttempted]
+    assert not emulator.received["create"]
+    assert (await runner.run(rows, journal=path)).succeeded == 1
+
+
+@pytest.mark.parametrize("version", ["0.1.0"])
+async def test_journals_of_released_versions(tmp_path: Path, version: str) -> None:
+    """What each version that was released has written can be read by this one."""
+    for name in (f"{version}.db", f"{version}.db.key"):
+        shutil.copy(Path(__file__).parent / "journals" / name, tmp_path)
+    users = UsersSession(Credentials(7, "admin@example.org", "token"), group_id=100909072)
+    rows: list[tuple[str, Any]] = [
+        ("succeeded", Create(doc={"first_name": "A"})),
+        ("in doubt", Create(doc={"first_name": "B"})),
+        ("in flight", CreateChild(connected_to=Ref("succeeded"), doc={"first_name": "C"})),
+    ]
+    async with users:
+        report = await BatchRunner(users).run(rows, journal=tmp_path / f"{version}.db")
+    outcomes = by_key(report.outcomes)
+    assert getattr(outcomes["succeeded"], "clogin_id", None) == 102670540
+    assert [getattr(outcomes[key], "attempts", 1) for key in outcomes] == [0, 0, 0]
+    assert report.doubts["in doubt"].ended_at == 1e9 + 1
+    assert report.doubts["in flight"].sent_at == 1e9
+    assert report.doubts["in flight"].payload.connected_to == 102670540

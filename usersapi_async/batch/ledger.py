@@ -1,0 +1,200 @@
+"""A batch's use of its journal: what an earlier run did to a row, and what this one does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, cast
+
+import attrs
+
+from usersapi_async._call import Call
+from usersapi_async.errors import JournalError, OutcomeUnknown, PayloadError, UsersApiError
+from usersapi_async.payloads import AnyPayload
+from usersapi_async.reconciling import Reconciliation, reconcile
+from usersapi_async.retry import Kind
+from usersapi_async.session import UsersSession
+
+from ._tasks import all_ended
+from .journal import Entry, Journal, State, canonical
+from .outcomes import InDoubt, Key, Outcome, Succeeded
+from .rows import Row, lost, mark
+
+
+@attrs.define(eq=False)
+class _Page:
+    """What the journal is told of one row, and whether it was told that the row is about to be sent."""
+
+    key: bytes = attrs.field(repr=False)
+    payload: bytes = attrs.field(repr=False)
+    declared: bool = False
+
+
+class _Intent:
+    """What a call that must not be repeated does before it is sent, and before it waits to be sent again."""
+
+    def __init__(self, journal: Journal, page: _Page) -> None:
+        self._journal = journal
+        self._page = page
+
+    async def declare(self, now: float) -> None:
+        """Makes durable, at Unix time `now`, that the request is about to be sent."""
+        self._page.declared = True
+        await self._journal.declare(self._page.key, self._page.payload, now)
+
+    async def withdraw(self) -> None:
+        """Makes durable that it was not carried out."""
+        if self._page.declared:
+            await self._journal.withdraw(self._page.key)
+            self._page.declared = False
+
+
+class Ledger:
+    """Stands between the engine and the journal.
+
+    Rows that an earlier run left in doubt are held until all of them have been read, or nothing else is left
+    to do, and then looked up together.
+    """
+
+    def __init__(
+        self, users: UsersSession, journal: Journal, *, settles: bool, marker_field: str | None
+    ) -> None:
+        self._users = users
+        self._journal = journal
+        self._settles = settles
+        self._marker_field = marker_field
+        self._pages: dict[int, _Page] = {}
+        self._held: list[Row] = []
+        self._unread = 0
+
+    @property
+    def error(self) -> JournalError | None:
+        """Why something could not be written, if anything could not."""
+        return self._journal.error
+
+    @property
+    def holds(self) -> bool:
+        """Whether rows wait to be looked up."""
+        return bool(self._held)
+
+    @property
+    def due(self) -> bool:
+        """Whether those are all that an earlier run left in doubt."""
+        return self.holds and self._unread <= 0
+
+    async def open(self) -> None:
+        """Opens the journal. Raises `JournalError`."""
+        await self._journal.open(await self._users.identity())
+        self._unread = await self._journal.doubts()
+
+    async def close(self) -> None:
+        """Writes what is still to be written, whatever is cancelled meanwhile."""
+        await all_ended([asyncio.ensure_future(self._journal.close())], pass_on=False)
+
+    def enter(self, row: Row) -> None:
+        """Takes the row's fingerprint: of its payload as it was given, references and all."""
+        digest = self._journal.digest
+        self._pages[row.index] = _Page(digest("key", str(row.key)), digest("payload", canonical(row.payload)))
+
+    async def recall(self, row: Row) -> Outcome | Literal["held"] | None:
+        """How the row ended in an earlier run; None: it didn't, or was not carried out."""
+        page = self._pages[row.index]
+        entry = await self._journal.find(page.key)
+        if entry is None:
+            return None
+        self._unread -= entry.state is not State.SUCCEEDED
+        if entry.payload != page.payload:
+            then, now = entry.payload.hex()[:12], page.payload.hex()[:12]
+            fault = f"the journal holds another payload under this key, {then}, and not this one, {now} @ key"
+            return lost(row, PayloadError([fault]))
+        if entry.state is State.SUCCEEDED:
+            return _resumed(row, entry.clogin_id)
+        row.doubt = self._doubt(row, entry)
+        if not self._settles:
+            return lost(row, row.doubt)
+        self._held.append(row)
+        return "held"
+
+    def _doubt(self, row: Row, entry: Entry) -> OutcomeUnknown:
+        payload = cast("AnyPayload", row.payload)
+        words = "was in flight" if entry.state is State.SENDING else "was in doubt"
+        return OutcomeUnknown(
+            f"{payload.action}: it {words} when an earlier run ended; look for it before you send it again",
+            cause=JournalError(words),
+            payload=payload,
+            group_id=self._users.group_id if payload.group_id is None else payload.group_id,
+            sent_at=entry.sent_at,
+            ended_at=entry.ended_at,
+        )
+
+    def intent(self, row: Row, call: Call) -> _Intent | None:
+        """What `call` must make durable before it is sent; None for one that may be repeated."""
+        return _Intent(self._journal, self._pages[row.index]) if call.kind is Kind.NOT_REPEATABLE else None
+
+    def release(self) -> list[Row]:
+        """The rows that were held, which are not looked up any more."""
+        held, self._held = self._held, []
+        return held
+
+    async def settle(self, rows: list[Row]) -> list[tuple[Row, Outcome | None]]:
+        """Looks those rows up: how each ended, or None for one that is not there and is to be sent."""
+        doubts: dict[Key, OutcomeUnknown] = {row.index: row.doubt for row in rows if row.doubt is not None}
+        try:
+            known = await reconcile(self._users, doubts, marker_field=self._marker_field)
+            for row in rows:
+                if row.index in known.absent:
+                    await self._journal.withdraw(self._pages[row.index].key)
+        except UsersApiError:
+            return [(row, unsettled(row)) for row in rows]
+        return [(row, _settled(row, known)) for row in rows]
+
+    def record(self, row: Row, outcome: Outcome) -> None:
+        """Has the end of a row written."""
+        page, call = self._pages.pop(row.index, None), row.call
+        if page is None:
+            return
+        if isinstance(outcome, Succeeded):
+            found = row.doubt is not None
+            if found or (call is not None and call.kind in (Kind.NOT_REPEATABLE, Kind.ABSOLUTE_WRITE)):
+                self._journal.record(page.key, Entry(State.SUCCEEDED, page.payload, outcome.clogin_id))
+        elif not page.declared:
+            return
+        elif isinstance(outcome, InDoubt):
+            error = outcome.error
+            self._journal.record(
+                page.key,
+                Entry(State.IN_DOUBT, page.payload, sent_at=error.sent_at, ended_at=error.ended_at),
+            )
+        else:
+            self._journal.record(page.key, None)
+
+
+def introduce(row: Row, ledger: Ledger | None, marker_field: str | None) -> None:
+    """Has the row known by its key, in the journal and by the server. Raises `PayloadError`."""
+    if ledger is None and marker_field is None:
+        return
+    if isinstance(row.key, int):
+        raise PayloadError(["required for a journal or a marker: a key, the same in every run @ key"])
+    if ledger is not None:
+        ledger.enter(row)
+    if marker_field is not None:
+        mark(row, marker_field)
+
+
+def _resumed(row: Row, clogin_id: int | None) -> Succeeded:
+    return Succeeded(
+        index=row.index, key=row.key, payload=row.payload, clogin_id=clogin_id, response=None, resumed=True
+    )
+
+
+def _settled(row: Row, known: Reconciliation) -> Outcome | None:
+    if row.index in known.found:
+        return _resumed(row, known.found[row.index])
+    if row.index in known.absent:
+        row.doubt = None
+        return None
+    return unsettled(row)
+
+
+def unsettled(row: Row) -> Outcome:
+    """The outcome of a row that stays in doubt as an earlier run left it."""
+    return lost(row, cast("OutcomeUnknown", row.doubt))
