@@ -81,5 +81,12 @@ async def test_find_user(emulator: Emulator, users: UsersSession) -> None:
     assert [user.clogin_id for user in await users.find_user(username=" nina ")] == [nina]
     assert [user.clogin_id for user in await users.find_user(main_email="n@EXAMPLE.org")] == [nina, lisa]
     assert await users.find_user(username="nobody") == ()
-    with pytest.raises(PayloadError, match="required: username or main_email"):
-        await users.find_user(username="")
+    faults = {
+        "must not be blank @ $.username": {"username": ""},
+        "invalid type, expected str, got int @ $.main_email": {"main_email": 5},
+        "required: username or main_email @ $": {},
+    }
+    for fault, sought in faults.items():
+        with pytest.raises(PayloadError) as caught:
+            await users.find_user(**sought)  # type: ignore[arg-type]
+        assert caught.value.faults == (fault,)

@@ -408,6 +408,10 @@ async def test_wrong_arguments_are_named(users: UsersSession, wrong: dict[str, A
     """A setting that can't be right is refused by its name."""
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         await reconcile(users, {}, **wrong)
+    odd: list[Any] = [[], {"a": ValueError()}, None]
+    for doubts in odd:
+        with pytest.raises(ConfigurationError, match="doubts: expected a mapping of keys to OutcomeUnknown"):
+            await reconcile(users, doubts)
 
 
 async def test_find_user(emulator: Emulator, users: UsersSession) -> None:

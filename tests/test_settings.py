@@ -127,10 +127,10 @@ def test_base_urls_that_are_refused(url: Any, expected: str) -> None:
     ("named", "expected"),
     [
         ({"connect": 0}, "connect: expected a positive number"),
-        ({"connect": None}, "connect: expected a number of 0 or more"),
+        ({"connect": None}, "connect: expected a positive number"),
         ({"attempt": 0}, "attempt: expected a positive number"),
-        ({"total": float("nan")}, "total: expected a number of 0 or more"),
-        ({"total": True}, "total: expected a number of 0 or more"),
+        ({"total": float("nan")}, "total: expected a positive number"),
+        ({"total": True}, "total: expected a positive number"),
     ],
 )
 def test_timeouts(named: dict[str, Any], expected: str) -> None:

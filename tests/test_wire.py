@@ -116,7 +116,8 @@ def test_errors_say_what_the_service_said() -> None:
     assert (error.msg, error.msg_type) == ("No such user.", "error")
     assert str(answered(500, b'{"msg":"Down."}')) == "update: HTTP 500: Down."
     for body in (b"<html>", b'{"msg":5}', b'{"msg":""}', b"[]", b"{}"):
-        assert str(answered(404, body)) == "update: HTTP 404"
+        assert str(answered(400, body)) == "update: HTTP 400"
+    assert str(answered(404, b"<html>")) == "update: HTTP 404: there is nothing at the session's base_url"
     assert str(answered(200, b'{"success":false}')) == "update: the service refused it"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import traceback
 from typing import Any, TypeVar, cast
 
 from .errors import ConfigurationError
@@ -40,6 +41,14 @@ def shielded(kind: _KindT) -> _KindT:
     return kind
 
 
+def raised(error: Exception) -> str:
+    """The kind of an error of the caller's own function, and the place: its words may be somebody's data."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    if not frames:
+        return f"{type(error).__name__}, since it can't be called like that"
+    return f"{type(error).__name__} in {frames[-1].name}, line {frames[-1].lineno}"
+
+
 def misfit(name: str, value: Any, kind: type) -> ConfigurationError | None:
     """What is wrong with `value`, if it is no `kind`."""
     if isinstance(value, kind):
@@ -73,6 +82,6 @@ def number(name: str, value: Any, smallest: float = 0.0) -> float:
 
 def positive(name: str, value: Any) -> float:
     """`value`, if it is a finite number above 0."""
-    if number(name, value) == 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ConfigurationError(f"{name}: expected a positive number")
     return float(value)

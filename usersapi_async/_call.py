@@ -113,8 +113,8 @@ class Call:
     def unknown(self, cause: UsersApiError) -> OutcomeUnknown:
         """The error that says that nobody knows; `cause` is why."""
         error = OutcomeUnknown(
-            f"{self.payload.action}: whether it was carried out is not known ({type(cause).__name__}); "
-            "look for it before you send it again",
+            f"{self.payload.action}: whether it was carried out is not known "
+            f"({type(cause).__name__}: {cause}); look for it before you send it again",
             cause=cause,
             payload=self.payload,
             group_id=self.sent["group_id"],

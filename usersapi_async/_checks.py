@@ -5,15 +5,16 @@ A fault names the type and never the value: values are people's data.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 _T = TypeVar("_T")
 Rule: TypeAlias = Callable[[Any, str], Iterable[str]]
 
-_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*\Z")
+_ADDRESS = re.compile(r"[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*@[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*\Z")
 _SHORTEST_PASSWORD = 6
 _DEEPEST = 20
 _LARGEST = 2**63 - 1
@@ -24,8 +25,10 @@ def _is_int(value: Any) -> bool:
 
 
 def _wrong(expected: str, value: Any, path: str) -> str:
-    # A list is a tuple by now, see `frozen_copy`.
-    got = "list" if isinstance(value, tuple) else type(value).__name__
+    # What `frozen_copy` made of a list and a dict.
+    got = (
+        "list" if isinstance(value, tuple) else "dict" if isinstance(value, _Frozen) else type(value).__name__
+    )
     return f"invalid type, expected {expected}, got {got} @ {path}"
 
 
@@ -105,6 +108,17 @@ def addresses(value: Any, path: str) -> Iterator[str]:
             yield f"not an email address @ {where}"
 
 
+def date(value: str, path: str) -> Iterator[str]:
+    """A date in the service's own format."""
+    try:
+        if re.fullmatch(r"\d\d-\d\d-\d{4}", value, re.ASCII):
+            dt.datetime.strptime(value, "%m-%d-%Y")  # noqa: DTZ007 (only whether there is such a day)
+            return
+    except ValueError:
+        pass
+    yield f"expected a date as mm-dd-yyyy, or its format in date_structure @ {path}"
+
+
 class _Hidden:
     """Holds a value that a traceback with local variables shall not show."""
 
@@ -117,6 +131,19 @@ def hidden(value: _T) -> _T:
     return cast("_T", _Hidden(value))
 
 
+class _Frozen(dict[Any, Any]):
+    """A dict that stays as it was checked; a real one, so that it encodes, compares and pickles like one."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a payload can't be changed; build another, for example with attrs.evolve")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (dict(self),)
+
+
 def frozen_copy(value: Any, depth: int = 0) -> Any:
     """A deep copy, so that the caller's later changes don't reach a payload already checked.
 
@@ -127,7 +154,7 @@ def frozen_copy(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return value
     if isinstance(value, Mapping):
-        return {key: frozen_copy(inner, depth + 1) for key, inner in value.items()}
+        return _Frozen((key, frozen_copy(inner, depth + 1)) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
         return tuple(frozen_copy(inner, depth + 1) for inner in value)
     return value
@@ -191,21 +218,30 @@ def doc(value: Any, path: str) -> Iterator[str]:
         yield _wrong("a mapping", value, path)
         return
     yield from _encodable(value, path)
-    password = value.get("password")
-    if isinstance(password, str) and len(password) < _SHORTEST_PASSWORD:
-        yield f"must have {_SHORTEST_PASSWORD} characters or more @ {path}.password"
-    email = value.get("main_email")
-    if email:
-        yield from addresses(email, f"{path}.main_email")
+    password, email = value.get("password"), value.get("main_email")
+    if password is not None:
+        yield from string(password, f"{path}.password")
+        if isinstance(password, str) and len(password) < _SHORTEST_PASSWORD:
+            yield f"must have {_SHORTEST_PASSWORD} characters or more @ {path}.password"
+    if email is not None:
+        yield from string(email, f"{path}.main_email")
+        if isinstance(email, str) and email and not _ADDRESS.match(email.strip()):
+            yield f"not an email address @ {path}.main_email"
 
 
 def update_doc(value: Any, path: str) -> Iterator[str]:
-    """As `doc`, without the fields of the system."""
-    yield from doc(value, path)
-    if isinstance(value, Mapping):
-        for key in value:
-            if isinstance(key, str) and key.startswith("_"):
-                yield f"a system field can't be updated @ {path}.{key}"
+    """As `doc`, without the fields of the system, and with the documented types: str, int, list of str."""
+    found = list(doc(value, path))
+    yield from found
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        where = f"{path}.{key}"
+        if isinstance(key, str) and key.startswith("_"):
+            yield f"a system field can't be updated @ {where}"
+        strings = isinstance(inner, tuple) and all(isinstance(one, str) for one in inner)
+        if not (
+            strings or isinstance(inner, str) or _is_int(inner) or any(where in fault for fault in found)
+        ):
+            yield _wrong("str, int or a list of str", inner, where)
 
 
 def parts(kind: type) -> Rule:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from . import payloads, responses
-from ._checks import hidden
+from ._checks import hidden, text
 from ._matching import folded
 from .errors import PayloadError
 from .listing import UserStream, walk
@@ -333,8 +333,8 @@ class Actions(abc.ABC):
         """
         sought = _Sought(username=username, main_email=main_email)
         username, main_email = None, None
-        if not sought.fields:
-            raise PayloadError(["required: username or main_email @ $"])
+        if sought.faults:
+            raise PayloadError(sought.faults)
         async with self.iter_users(sought.fields, with_excluded=True, group_id=group_id) as stream:
             return tuple([user async for user in stream if sought.matches(user)])
 
@@ -343,7 +343,11 @@ class _Sought:
     """Who is looked for; shows nothing of it in a traceback with local variables."""
 
     def __init__(self, **values: str | None) -> None:
-        self._values = {field: text for field, value in values.items() if (text := folded(value))}
+        given = {field: value for field, value in values.items() if value is not None}
+        self.faults = [fault for field, value in given.items() for fault in text(value, f"$.{field}")]
+        if not given:
+            self.faults.append("required: username or main_email @ $")
+        self._values = {field: folded(value) for field, value in given.items()}
         self.fields = list(self._values)
 
     def matches(self, user: responses.ListedUser) -> bool:

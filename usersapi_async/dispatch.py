@@ -62,6 +62,8 @@ class Options:
             _arguments.whole("group_id", self.group_id)
         _arguments.instance("timeout", self.timeout, Timeout)
         _arguments.instance("retry", self.retry, RetryPolicy)
+        if not callable(self.classify):
+            raise ConfigurationError("classify: expected a function of status and body")
         if self.observer is not None:
             _arguments.instance("observer", self.observer, Observer)
 

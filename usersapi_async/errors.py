@@ -130,8 +130,8 @@ class ResponseError(UsersApiError):
     """The server answered, but not with success.
 
     ``status`` is the HTTP status; ``msg`` and ``msg_type`` are the service's own words where the body had
-    them, with every value of the request masked; ``retry_after`` is the wait in seconds that the answer
-    named.
+    them, with every value of the request masked; ``said`` is a hash of the message as it came, by which
+    equal ones are known in this process; ``retry_after`` is the wait in seconds that the answer named.
     """
 
     default_delivery = Delivery.REFUSED
@@ -148,6 +148,7 @@ class ResponseError(UsersApiError):
     ) -> None:
         super().__init__(message, delivery=delivery)
         self.status = status
+        self.said: int | None = None
         self.msg = msg
         self.msg_type = msg_type
         self.retry_after = retry_after

@@ -166,6 +166,8 @@ class Product(Checked):
         faults = _faults(self)
         if self.p_id is None and self.name is None:
             faults.append("required: p_id, or name for a private product @ $.p_id")
+        if self.date_structure is None and isinstance(self.recurring_start_date, str):
+            faults.extend(check.date(self.recurring_start_date, "$.recurring_start_date"))
         if faults:
             raise PayloadError(faults)
 

@@ -18,7 +18,7 @@ import attrs
 
 from . import _arguments
 from ._matching import FIELDS, Listed, Sought, listed, recognised, trait
-from .errors import OutcomeUnknown, UsersApiError
+from .errors import ConfigurationError, OutcomeUnknown, UsersApiError
 from .responses import UserListResponse
 from .session import UsersSession
 
@@ -73,6 +73,9 @@ async def reconcile(
 
     Raises what a read raises if nothing could be settled; else it is in ``error``.
     """
+    if not _are_doubts(doubts):
+        del doubts
+        raise ConfigurationError("doubts: expected a mapping of keys to OutcomeUnknown, as report.doubts is")
     settle = users.retry.settle if settle is None else _arguments.number("settle", settle)
     if max_pages is not None:
         _arguments.whole("max_pages", max_pages)
@@ -98,6 +101,10 @@ async def reconcile(
         pages=tally.pages,
         error=tally.error,
     )
+
+
+def _are_doubts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(one, OutcomeUnknown) for one in value.values())
 
 
 def _ended_at(error: OutcomeUnknown, attempt: float | None, clock: Callable[[], float]) -> float:

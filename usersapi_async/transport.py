@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import math
+import os
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -125,6 +126,7 @@ class PoolSettings:
     def __attrs_post_init__(self) -> None:
         for name, smallest in (("connections", 1), ("keepalive", 0), ("max_response_bytes", 1)):
             _arguments.number(name, getattr(self, name), smallest)
+        _arguments.instance("trust_env", self.trust_env, bool)
         if self.ssl_context is not None:
             _arguments.instance("ssl_context", self.ssl_context, ssl.SSLContext)
 
@@ -255,7 +257,14 @@ def _translated(error: Exception, watch: Watch, answer: Answer | None) -> Answer
             return ConnectError("no connection was made in time")
         return RequestTimeout("no complete answer in time", delivery=delivery)
     if watch.phase is Phase.CONNECTING:
-        return ConnectError(f"no connection was made ({kind})", errno=errno)
+        return ConnectError(f"no connection was made: {_reason(error)}", errno=errno)
     if isinstance(error, aiohttp.ClientResponseError):
         return MalformedResponse("the answer is not HTTP", delivery=delivery)
     return ConnectionLost(f"the connection broke ({kind})", delivery=delivery, errno=errno)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host's name was not found"
+    errno = error.errno if isinstance(error, OSError) else None
+    return os.strerror(errno).lower() if errno is not None and errno > 0 else type(error).__name__

@@ -10,13 +10,12 @@ import datetime as dt
 import email.utils
 import json
 import math
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
-from . import _lenient, assumptions, payloads, responses
+from . import _arguments, _lenient, assumptions, payloads, responses
 from ._converter import converter
 from ._lenient import Unreadable
 from ._masking import mask
@@ -141,9 +140,9 @@ def read(
         if response is not None:
             return response
         kind, delivery = MalformedResponse, Delivery.UNKNOWN
-    msg = _said(body, "msg")
-    msg = None if msg is None else mask(msg, sent, secrets)
-    return kind(
+    said = _said(body, "msg")
+    msg = None if said is None else mask(said, sent, secrets)
+    error = kind(
         _sentence(payload.action, answer.status, kind, msg, fault),
         delivery=delivery,
         status=answer.status,
@@ -151,6 +150,8 @@ def read(
         msg_type=_said(body, "msg_type"),
         retry_after=retry_after(answer.headers, now),
     )
+    error.said = None if said is None else hash(said)
+    return error
 
 
 def _judged(
@@ -161,8 +162,7 @@ def _judged(
     try:
         verdict: object = classifier(status, body)
     except Exception as error:  # noqa: BLE001 (whatever that raises)
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        fault = f"classify raised {type(error).__name__} in {place.name}, line {place.lineno}"
+        fault = f"classify raised {_arguments.raised(error)}"
     else:
         if isinstance(verdict, Verdict):
             return verdict, None
@@ -179,6 +179,8 @@ def _sentence(action: str, status: int, kind: type[ResponseError], msg: str | No
     if issubclass(kind, MalformedResponse):
         return f"{action}: the answer (HTTP {status}) can't be used: {fault}"
     start = f"{action}: the service refused it" if status < 300 else f"{action}: HTTP {status}"
+    if status == 404 and not msg:
+        return f"{start}: there is nothing at the session's base_url"
     return f"{start}: {msg}" if msg else start
 
 

@@ -72,15 +72,8 @@ def test_by_key() -> None:
     assert report.doubts == {"c": DOUBT}
 
 
-def test_the_error_of_a_key_is_that_of_its_first_row() -> None:
-    """A later row of the same key fails at once, and must not hide what happened to the first."""
-    first = InDoubt(index=0, key="a", payload=None, error=DOUBT)
-    report = report_of(bad(1, "a"), bad(2, "b"), first)
-    assert report.errors == {"b": ERROR, "a": DOUBT}
-
-
 def test_all_errors_are_raised() -> None:
-    """Also those of several rows with one key; rows that have none are one error more."""
+    """Rows that have none are one error more."""
     report = report_of(*EACH, bad(4, "b"))
     with pytest.raises(ExceptionGroup) as caught:
         report.raise_for_errors()

@@ -123,6 +123,7 @@ async def test_the_session_argument() -> None:
         ("build", "csv"),
         ("build", asyncio.sleep),
         ("items", 5),
+        ("items", {}),
         ("limit", 0),
     ],
 )

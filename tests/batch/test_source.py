@@ -47,7 +47,9 @@ class OfBare:
         return Bare()
 
 
-@pytest.mark.parametrize("items", [[0, 1, 2], (0, 1, 2), {0: "a", 1: "b", 2: "c"}, range(3), iter(range(3))])
+@pytest.mark.parametrize(
+    "items", [[0, 1, 2], (0, 1, 2), {0: "a", 1: "b", 2: "c"}.keys(), range(3), iter(range(3))]
+)
 async def test_iterables(items: Any) -> None:
     """Any iterable will do."""
     assert await all_of(items) == [0, 1, 2]
@@ -134,7 +136,9 @@ def test_keys() -> None:
         assert str(raw) not in repr(Item(raw))
 
 
-@pytest.mark.parametrize(("key", "kind"), [(7, "int"), (None, "NoneType"), ("", "str"), (b"k", "bytes")])
+@pytest.mark.parametrize(
+    ("key", "kind"), [(7, "int"), (None, "NoneType"), ("", "an empty one"), (b"k", "bytes")]
+)
 def test_keys_that_are_none(key: Any, kind: str) -> None:
     """A key must be a str with something in it; the row is then known by its index."""
     item = Item((key, Create()))
@@ -158,7 +162,7 @@ def test_built() -> None:
         (None, "expected a payload or a (key, payload) pair, got dict @ $"),
         (lambda _: None, "expected a payload from build, got NoneType @ $"),
         (lambda _: asyncio.sleep(0), "expected a payload from build, got coroutine @ $"),
-        (lambda row: row["secret"], "build raised KeyError @ $"),
+        (lambda row: row["secret"], "build raised KeyError in <lambda>, line 165 @ $"),
         (lambda _: Create(group_id=0), "must be at least 1 @ $.group_id"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from usersapi_async import (
@@ -9,11 +11,14 @@ from usersapi_async import (
     AuthenticationError,
     BatchReport,
     ConnectError,
+    Create,
     OutcomeUnknown,
     RateLimited,
     RequestRejected,
+    ResponseError,
     SessionError,
     UsersApiError,
+    wire,
 )
 from usersapi_async.batch.stopping import StopRules
 
@@ -98,3 +103,27 @@ def test_too_many_errors(most: float | None, report: BatchReport, stops: bool) -
     assert (reason is not None) is stops
     if reason is not None:
         assert reason == f"{report.failed + report.in_doubt} rows failed or are in doubt (max_errors)"
+
+
+def answered(name: str, status: int, msg: str) -> ResponseError:
+    """What the service's message is to a create of somebody with that name."""
+    payload = Create(doc={"first_name": name})
+    answer = wire.Answer(status, body=json.dumps({"success": False, "msg": msg}).encode())
+    error = wire.read(payload, wire.content(payload, 1), answer)
+    assert isinstance(error, ResponseError)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "msg"),
+    [
+        (200, "Your access is not valid for the project."),
+        (200, "The name {} is not allowed."),
+        (403, "No {}, never."),
+    ],
+)
+def test_the_same_rejection_of_different_rows(status: int, msg: str) -> None:
+    """Neither the row's own values in a message nor words that happen to be some row's value hide that."""
+    found = rules()
+    errors = [answered(name, status, msg.format(name)) for name in ("Nina", "valid", "Bob")]
+    assert [bool(found.after_error(error)) for error in errors] == [False, False, True]

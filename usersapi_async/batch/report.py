@@ -110,10 +110,8 @@ class BatchReport:
 
     @property
     def errors(self) -> Mapping[Key, UsersApiError]:
-        """The error of each kept failure and doubt, by key; of several rows with one key, the first's."""
-        lost = sorted(self._lost(), key=lambda outcome: outcome.index, reverse=True)
-        first = {outcome.key: outcome for outcome in lost}
-        return {outcome.key: outcome.error for outcome in self._lost() if first[outcome.key] is outcome}
+        """The error of each kept failure and doubt, by key."""
+        return {outcome.key: outcome.error for outcome in self._lost()}
 
     @property
     def doubts(self) -> Mapping[Key, OutcomeUnknown]:

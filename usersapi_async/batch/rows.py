@@ -72,10 +72,12 @@ class Dependencies:
         self._blocked: dict[int, str] = {}
 
     def register(self, row: Row) -> Outcome | None:
-        """Takes the row's key, unless an earlier row has it."""
+        """Takes the row's key, unless an earlier row has it: then it is known by its index, so that nobody
+        takes that key for one that failed."""
         if isinstance(row.key, int):
             return None
         if row.key in self._keys:
+            row.key = row.index
             return lost(row, PayloadError(["an earlier row has the same key @ key"]))
         self._keys[row.key] = row
         row.owns_key = True

@@ -82,7 +82,7 @@ class BatchRunner:
             patience=_arguments.number("patience", patience),
             max_errors=max_errors,
             max_same_rejections=max_same_rejections,
-            ordered=ordered,
+            ordered=_arguments.instance("ordered", ordered, bool),
             after_failure=after_failure,
             reconcile=_arguments.instance("reconcile", reconcile, bool),
             marker_field=marker_field,
@@ -195,8 +195,6 @@ class BatchRunner:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
         _checked_function("build", build)
-        if inspect.iscoroutinefunction(build):
-            raise ConfigurationError("build: expected a plain function, got a coroutine function")
         if limit is not None:
             _arguments.whole("limit", limit)
         ledger = None if journal is None else self._ledger_of(journal)
@@ -244,3 +242,5 @@ def _checked_deadline(deadline: float | None) -> float | None:
 def _checked_function(name: str, function: Any) -> None:
     if function is not None and not callable(function):
         raise ConfigurationError(f"{name}: expected a function, got {type(function).__name__}")
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(f"{name}: expected a plain function, got a coroutine function")

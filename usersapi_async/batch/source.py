@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
+from usersapi_async import _arguments
 from usersapi_async.errors import ConfigurationError, PayloadError, SourceError
 from usersapi_async.payloads import AnyPayload, Payload
 
@@ -25,6 +26,8 @@ class Source:
         self._items = items
         self._rows: Any = None
         self._asynchronous = isinstance(items, AsyncIterable)
+        if isinstance(items, Mapping):
+            raise ConfigurationError("items: expected an iterable of rows, got a mapping; give its .items()")
         if not self._asynchronous and (isinstance(items, (str, bytes)) or not isinstance(items, Iterable)):
             raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
 
@@ -68,7 +71,7 @@ class Item:
             except PayloadError:
                 raise
             except Exception as error:
-                raise PayloadError([f"build raised {type(error).__name__} @ $"]) from error
+                raise PayloadError([f"build raised {_arguments.raised(error)} @ $"]) from error
         if isinstance(found, Payload):
             return found
         kind = type(found).__name__
@@ -84,10 +87,10 @@ class Item:
 
     @property
     def _bad_key(self) -> str | None:
-        """The type of a key that can't be one."""
+        """What a key is that can't be one."""
         if not self._is_pair or (isinstance(self._read[0], str) and self._read[0]):
             return None
-        return type(self._read[0]).__name__
+        return type(self._read[0]).__name__ if self._read[0] != "" else "an empty one"
 
     @property
     def _rest(self) -> Any:

@@ -27,7 +27,7 @@ class StopRules:
         self._max_errors = max_errors
         self._max_same = max_same_rejections
         self._max_pause = max_pause
-        self._last: object = None
+        self._last: ResponseError | None = None
         self._same = 0
 
     def after_success(self) -> None:
@@ -44,13 +44,24 @@ class StopRules:
             return f"{error} (the server asks for a pause of {error.retry_after:.0f} s)"
         if evidence_of(error) not in _ALIKE:
             return None
-        rejection = (type(error), error.status, error.msg)
-        self._same = self._same + 1 if rejection == self._last else 1
-        self._last = rejection
+        self._same = self._same + 1 if self._is_last(error) else 1
+        self._last = error
         return (
             f"{self._same} rows in a row were refused alike: {error}"
             if self._same == self._max_same
             else None
+        )
+
+    def _is_last(self, error: ResponseError) -> bool:
+        """Whether the last rejection was like this one."""
+        last = self._last
+        if last is None or (type(last), last.status) != (type(error), error.status):
+            return False
+        # A message may name each row's values, which are masked, or hold words that are some row's values.
+        return (
+            error.status == 403
+            or (error.msg == last.msg)
+            or (error.said is not None and error.said == last.said)
         )
 
     def after_outcome(self, report: BatchReport) -> str | None:

@@ -52,6 +52,7 @@ def announce(emulator: Emulator) -> None:
         "USERSAPI_USER": access["api_user"],
         "USERSAPI_TOKEN": access["api_token"],
         "USERSAPI_BASE_URL": emulator.base_url,
+        "USERSAPI_GROUP": emulator.group_id,
     }
     typer.echo(f"The emulator listens at {emulator.base_url} until Ctrl-C.")
     typer.echo(f"Group id: {emulator.group_id}")

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from .catalogue import FOREIGN_GROUP_ID, GROUP_ID, OTHER_GROUP_ID, PRODUCTS, STATUSES, Product, Status
+from .faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .faults import Fault, Faults
+    from .faults import Faults
     from .state import AccessData, Organisation, User
 
 _KEPT_REQUESTS: Final = 1000
@@ -104,8 +105,12 @@ class Emulator:
     def script(self, *faults: Fault | None, action: str | None = None) -> None:
         """Has the next requests, or those of one action, meet these faults one by one; None is no fault.
 
-        They come before any that `faults` draws, and those of an action before those of any action.
+        They come before any that `faults` draws, and those of an action before those of any action. Raises
+        `TypeError` for what is no fault.
         """
+        for fault in faults:
+            if fault is not None and not isinstance(fault, Fault):
+                raise TypeError(f"expected a Fault, such as Fault.drop_after(), got {type(fault).__name__}")
         self._scripts.setdefault(action, deque()).extend(faults)
 
     def next_fault(self, action: str) -> Fault | None:
