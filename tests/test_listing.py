@@ -19,11 +19,10 @@ from usersapi_async import (
     UsersSession,
 )
 from usersapi_async.emulator import Fault
-from usersapi_async.listing import UserStream, walk
+from usersapi_async.listing import UserStream, flattened, walk
 
 from .clocks import settle
-from .servers import answer, answering, bodies, raw_server
-from .test_session import on
+from .servers import bodies
 
 if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
@@ -117,9 +116,10 @@ async def test_somebody_leaves_during_the_walk(emulator: Emulator, users: UsersS
 class Pages:
     """A service that answers each position with the ids given for it, when the test lets it."""
 
-    def __init__(self, pages: dict[int, list[int]], total: int | None) -> None:
+    def __init__(self, pages: dict[int, list[int]], total: int | None, stated: int | None = None) -> None:
         self.pages = pages
         self.total = total
+        self.stated = stated
         self.asked: list[int] = []
         self.cancelled = 0
         self.gate = asyncio.Event()
@@ -134,7 +134,12 @@ class Pages:
             self.cancelled += 1
             raise
         users = [ListedUser(user_info=UserInfo(clogin_id=one)) for one in self.pages.get(position, [])]
-        return UserListResponse(users=tuple(users), total_users=self.total)
+        return UserListResponse(users=tuple(users), total_users=self.total, records_per_page=self.stated)
+
+
+def cut(total: int, size: int) -> dict[int, list[int]]:
+    """Pages of this size, from every position on, of the people 1 to `total`."""
+    return {start: list(range(start + 1, min(start + size, total) + 1)) for start in range(total)}
 
 
 FULL = {start: list(range(start + 1, start + 51)) for start in range(0, 1000, 50)}
@@ -198,7 +203,7 @@ async def test_a_service_that_does_not_count() -> None:
 
 async def test_a_service_that_ignores_positions() -> None:
     """The same page again and again ends the walk, and nobody comes twice."""
-    pages = Pages({position: [1, 2] for position in range(1000)}, 1000)
+    pages = Pages({position: [1, 2] for position in FULL}, 1000)
     pages.gate.set()
     async with walk(pages, GetUserList(), 0) as stream:
         assert [user.clogin_id async for user in stream] == [1, 2]
@@ -206,46 +211,137 @@ async def test_a_service_that_ignores_positions() -> None:
     assert pages.asked == [0, 2]
 
 
-async def test_pages_by_what_came() -> None:
-    """A page shorter than those before it makes no gap: what was asked for beyond it is given up."""
-    pages = Pages({0: [1, 2, 3], 3: [4], 4: [5, 6], 6: [7], **{at: [99] for at in (5, 7, 8, 9)}}, 7)
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+@pytest.mark.parametrize("stated", [None, 0, -1, 20, 50, 100])
+async def test_pages_of_another_size(stated: int | None, prefetch: int) -> None:
+    """Positions follow the pages that come, whatever the service says of their size: nobody is left out."""
+    pages = Pages(cut(130, 20), 130, stated)
     pages.gate.set()
-    async with walk(pages, GetUserList(), 2) as stream:
-        assert [user.clogin_id async for user in stream] == [1, 2, 3, 4, 5, 6, 7]
-        assert (stream.shifted, stream.position) == (False, 7)
-    assert pages.asked[:3] == [0, 3, 6]
+    async with walk(pages, GetUserList(), prefetch) as stream:
+        assert [user.clogin_id async for user in stream] == list(range(1, 131))
+    assert not stream.shifted
+    assert pages.asked == list(range(0, 130, 20))
 
 
-@pytest.mark.parametrize("total", [1, 2, 3, 4])
-async def test_the_end_is_counted(total: int) -> None:
-    """A total that fits neither the users nor all of their children says that somebody may be missing."""
-    pages = Pages({0: [1, 2]}, total)
+async def test_more_users_than_a_page_states() -> None:
+    """Who comes beyond the stated size has no position of their own there: they may come again."""
+    pages = Pages(cut(60, 50), 60, 30)
     pages.gate.set()
-
-    async def families(payload: GetUserList) -> UserListResponse:
-        page = await pages(payload)
-        child = ListedUser(user_info=UserInfo(clogin_id=9))
-        return attrs.evolve(page, users=tuple(attrs.evolve(user, children=(child,)) for user in page.users))
-
-    async with walk(families, GetUserList(), 0) as stream:
-        assert [user.clogin_id async for user in stream] == [1, 2]
-    assert stream.shifted is (total not in (2, 3))
+    async with walk(pages, GetUserList(), 0) as stream:
+        assert [user.clogin_id async for user in stream] == list(range(1, 61))
+    assert pages.asked == [0, 30]
 
 
-async def test_a_list_under_an_unknown_name() -> None:
-    """An answer whose users can't be found is no empty list: it is malformed, and the position is told."""
-    empty = {"success": True, "total_users": "0"}
-    odd = {"success": True, "total_users": "7", "people": [{"user_info": {"clogin_id": 1}}]}
-    async with (
-        raw_server(answering(*[answer(odd)] * 5)) as server,
-        on(server.url) as elsewhere,
-        elsewhere.iter_users(starting_position=3) as stream,
-    ):
-        with pytest.raises(MalformedResponse, match="no list of users under a name that is known") as caught:
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+async def test_a_page_that_is_shorter_than_the_others(prefetch: int) -> None:
+    """After a page that is not full the walk goes on right behind it: pages requested ahead are dropped."""
+    before = asyncio.all_tasks()
+    pages = Pages({**cut(300, 50), 50: list(range(51, 71))}, 300, 50)
+    async with walk(pages, GetUserList(), prefetch) as stream:
+        for _ in range(50):
             await anext(stream)
-    assert caught.value.position == 3
-    async with raw_server(answering(answer(empty))) as server, on(server.url) as elsewhere:
-        assert (await elsewhere.get_user_list()).everyone == ()
+        turning = asyncio.ensure_future(anext(stream))
+        await settle()
+        pages.gate.set()
+        rest = [await turning, *[user async for user in stream]]
+    assert [user.clogin_id for user in rest] == list(range(51, 301))
+    assert not stream.shifted
+    assert {0, 50, 70} < {*pages.asked}
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_error_of_a_page_that_was_dropped() -> None:
+    """What a page that nobody needs any more ended with troubles nobody."""
+    pages = Pages({**cut(120, 50), 50: list(range(51, 71))}, 120, 50)
+    pages.gate.set()
+
+    async def fetch(payload: GetUserList) -> UserListResponse:
+        if payload.starting_position == 100:
+            raise RequestRejected("x", status=404)
+        await settle()
+        return await pages(payload)
+
+    async with walk(fetch, GetUserList(), 2) as stream:
+        assert [user.clogin_id async for user in stream] == list(range(1, 121))
+    assert not stream.shifted
+
+
+@pytest.mark.parametrize(("total", "shifted"), [(59, True), (60, False), (61, True), (None, False)])
+async def test_a_walk_that_saw_another_number_of_users(total: int | None, *, shifted: bool) -> None:
+    """A whole walk that saw more or fewer users than the total may have missed somebody."""
+    pages = Pages({0: list(range(1, 51)), 50: list(range(51, 61))}, total, 50)
+    pages.gate.set()
+    async with walk(pages, GetUserList(), 0) as stream:
+        assert len([user async for user in stream]) == 60
+    assert stream.shifted is shifted
+    async with walk(pages, GetUserList(starting_position=50), 0) as rest:
+        assert len([user async for user in rest]) == 10
+    assert not rest.shifted
+
+
+@pytest.mark.parametrize("position", [0, 50])
+async def test_lists_of_an_unknown_name(position: int) -> None:
+    """A page that should hold somebody and shows nobody is no empty list."""
+    pages = Pages({}, 60)
+    pages.gate.set()
+    async with walk(pages, GetUserList(starting_position=position), 0) as stream:
+        for _ in range(2):
+            with pytest.raises(MalformedResponse, match="no known list") as caught:
+                await anext(stream)
+    assert (caught.value.position, caught.value.action) == (position, "get_user_list")
+    assert pages.asked == [position]
+
+
+@pytest.mark.parametrize("options", [{"only_excluded": True}, {"starting_position": 60}])
+async def test_nobody_is_left(options: dict[str, Any]) -> None:
+    """A filter may leave nobody of a total, nor is there anybody behind the last."""
+    pages = Pages({}, 60)
+    pages.gate.set()
+    async with walk(pages, GetUserList(**options), 0) as stream:
+        assert [user async for user in stream] == []
+    assert stream.shifted is ("only_excluded" in options)
+
+
+async def test_nobody_from_the_middle_on() -> None:
+    """A walk that finds nobody where there should be somebody ends, and says that it is not whole."""
+    pages = Pages({0: [1, 2]}, 4)
+    pages.gate.set()
+    async with walk(pages, GetUserList(), 0) as stream:
+        assert [user.clogin_id async for user in stream] == [1, 2]
+    assert stream.shifted
+
+
+def family(parent: int, *children: int) -> ListedUser:
+    """A parent with these children under it, who don't say whose they are."""
+    nested = tuple(ListedUser(user_info=UserInfo(clogin_id=child)) for child in children)
+    return ListedUser(user_info=UserInfo(clogin_id=parent, connected_to=parent), children=nested)
+
+
+@pytest.mark.parametrize(("total", "shifted"), [(2, False), (5, False), (3, True), (6, True)])
+async def test_a_service_that_always_nests(total: int, *, shifted: bool) -> None:
+    """Nested children are handed out after their parent unless families were asked for; a total may count
+    them or not."""
+
+    async def fetch(payload: GetUserList) -> UserListResponse:
+        families = () if payload.starting_position else (family(1, 11, 12), family(2, 21))
+        return UserListResponse(parents=families, total_users=total, records_per_page=50)
+
+    async with walk(fetch, GetUserList(), 0) as stream:
+        listed = [(user.clogin_id, user.user_info.connected_to) async for user in stream]
+    assert listed == [(1, 1), (11, 1), (12, 1), (2, 2), (21, 2)]
+    assert stream.shifted is shifted
+    async with walk(fetch, GetUserList(return_families=True), 0) as families:
+        assert [user.clogin_id async for user in families] == [1, 2]
+    assert families.shifted is shifted
+
+
+def test_nested_deeply() -> None:
+    """Whoever stands under somebody comes right after them; a parent that is named is kept."""
+    grandchild = ListedUser(user_info=UserInfo(clogin_id=3, connected_to=9))
+    child = attrs.evolve(family(2), children=(grandchild,))
+    users = [attrs.evolve(family(1, 5), children=(child, *family(1, 5).children)), family(8)]
+    found = [(user.clogin_id, user.user_info.connected_to) for user in flattened(users)]
+    assert found == [(1, 1), (2, 2), (3, 9), (5, 1), (8, 8)]
 
 
 async def test_prefetch_is_checked(users: UsersSession) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -317,3 +319,67 @@ def test_custom() -> None:
         "must not be blank @ $.action",
         "invalid type, expected bool, got int @ $.repeatable",
     )
+
+
+SURROGATE = "holds a lone surrogate, which UTF-8 can't encode"
+
+
+def test_strings_that_can_not_be_sent() -> None:
+    """A lone surrogate, as a CSV file read with its errors escaped may hold, is a fault of its field."""
+    odd = "caf\udce9"
+    mail = {"sender": f"{odd}@b.org", "to": "a@b.org", "subject": odd, "body": odd}
+    assert faults_of(Email, **mail) == tuple(
+        f"{SURROGATE} @ $.{name}" for name in ("from", "subject", "body")
+    )
+    assert faults_of(GetInfo, clogin_id=1, fields=[odd]) == (f"{SURROGATE} @ $.doc[0]",)
+    assert faults_of(Product, name=odd) == (f"{SURROGATE} @ $.name",)
+    assert faults_of(Custom, action=odd) == (f"{SURROGATE} @ $.action",)
+    assert faults_of(Email, **{**mail, "sender": 5, "subject": "s", "body": "b"}) == (
+        "invalid type, expected str, got int @ $.from",
+    )
+
+
+@pytest.mark.parametrize("doc", [{"x": True}, {"x": None}, {"x": {"y": 1}}, {"x": [1, 2]}, {"x": 1.5}])
+def test_values_that_an_update_does_not_take(doc: dict[str, Any]) -> None:
+    """ "Field → string, integer or list of strings"."""
+    (fault,) = faults_of(Update, clogin_id=1, doc=doc)
+    assert fault.startswith("invalid type, expected str, int or a list of str, got ")
+    assert fault.endswith(" @ $.doc.x")
+
+
+def test_types_of_the_named_fields() -> None:
+    """A password or an email that a reader of tables made a number is found."""
+    assert faults_of(Create, doc={"password": 12345, "main_email": False}) == (
+        "invalid type, expected str, got int @ $.doc.password",
+        "invalid type, expected str, got bool @ $.doc.main_email",
+    )
+    assert Create(doc={"password": None, "main_email": ""}).doc["main_email"] == ""
+    for email in ("a..b@c.org", "x@b.org,y@b.org", ".a@b.org"):
+        assert faults_of(Create, doc={"main_email": email}) == ("not an email address @ $.doc.main_email",)
+
+
+@pytest.mark.parametrize("date", ["2024-01-31", "13-45-2024", "1-2-2024", "soon", "02-30-2024"])
+def test_recurring_dates(date: str) -> None:
+    """ "Default format mm-dd-yyyy, ``date_structure`` names another"."""
+    assert faults_of(Product, p_id=1, recurring_start_date=date) == (
+        "expected a date as mm-dd-yyyy, or its format in date_structure @ $.recurring_start_date",
+    )
+    Product(p_id=1, recurring_start_date=date, date_structure="any")
+    Product(p_id=1, recurring_start_date="02-29-2024")
+
+
+def test_payloads_stay_as_they_were_checked() -> None:
+    """Nothing in them can be changed; copies and pickles are equal to them."""
+    payload = Create(doc={"a": {"b": ["c"]}}, extra={"x": 1})
+    doc: Any = payload.doc
+    extra: Any = payload.extra
+    changes: list[Callable[[], object]] = [
+        lambda: doc.__setitem__("a", 1),
+        lambda: doc["a"].update(b=1),
+        lambda: extra.pop("x"),
+    ]
+    for change in changes:
+        with pytest.raises(TypeError, match="a payload can't be changed"):
+            change()
+    for again in (copy.deepcopy(payload), pickle.loads(pickle.dumps(payload))):  # noqa: S301 (its own output)
+        assert again == payload

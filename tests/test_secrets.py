@@ -38,6 +38,7 @@ from usersapi_async import (
     Verdict,
     reconcile,
 )
+from usersapi_async._recognition import Sought
 from usersapi_async.emulator import Fault
 from usersapi_async.otel import OpenTelemetryObserver
 
@@ -312,7 +313,7 @@ async def test_a_classification_that_fails_shows_nothing(
     noise.add_error(caught.value.cause or caught.value)
     noise.assert_silent()
     view = users.with_options(classify=lambda *_: 200)  # type: ignore[arg-type]
-    with pytest.raises(MalformedResponse, match="classify returned int, not Verdict"):
+    with pytest.raises(MalformedResponse, match="classify returned int, not a Verdict of a ResponseError"):
         await view.get_user_list()
     assert emulator.executed["create"] == 1
 
@@ -339,17 +340,31 @@ async def test_values_show_nothing(noise: Noise, emulator: Emulator, users: User
     noise.assert_silent()
 
 
-async def test_reconciling_shows_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
-    """Nor do its frames when a read fails: keys may be emails, and what is sought is somebody's."""
-    emulator.script(Fault.drop_after(), None, Fault.status(403))
-    with pytest.raises(OutcomeUnknown) as caught:
-        await users.create(PERSON)
-    await users.create({**PERSON, "username": "another"})
-    doubts: dict[str | int, OutcomeUnknown] = {str(PERSON["main_email"]): caught.value}
-    with pytest.raises(UsersApiError) as failed:
-        await reconcile(users, doubts, settle=0)
-    noise.add_error(failed.value)
-    noise.add(await reconcile(users, doubts, settle=0))
+@pytest.mark.parametrize("ending", ["raises", "is cancelled", "fails"])
+async def test_a_reconcile_that_breaks_off_shows_nothing(
+    noise: Noise, emulator: Emulator, users: UsersSession, ending: str
+) -> None:
+    """The frames of a walk hold nothing of those whom it looks for, nor does its result."""
+    parent = (await users.create()).clogin_id
+    doubts: dict[str | int, OutcomeUnknown] = {}
+    for payload in (Create(doc=PERSON), CreateChild(connected_to=parent, doc=PERSON)):
+        doubts[f"{PERSON['main_email']} {payload.action}"] = OutcomeUnknown("x", payload=payload)
+    fault = {"raises": Fault.status(401), "is cancelled": Fault.slow(30), "fails": Fault.status(400)}[ending]
+    emulator.script(None, fault, action="get_user_list")
+    reading = asyncio.ensure_future(reconcile(users, doubts, marker_field="allergies", settle=0))
+    if ending == "is cancelled":
+        await until(lambda: emulator.received["get_user_list"] == 2)
+        reading.cancel()
+    try:
+        result = await reading
+    except (UsersApiError, asyncio.CancelledError) as error:
+        noise.add_error(error)
+    else:
+        noise.add(result)
+        assert result.error is not None
+        noise.add_error(result.error)
+    noise.add(*(Sought.of("philippa", doubt, "allergies") for doubt in doubts.values()))
+    noise.parts.append("x" * 1000)
     noise.assert_silent()
 
 

@@ -293,6 +293,22 @@ async def test_own_classification(emulator: Emulator, users: UsersSession) -> No
         await users.get_user_list()
 
 
+async def test_what_is_no_classification(emulator: Emulator, users: UsersSession) -> None:
+    """What can't be called is refused at once; what can't be called like that is told."""
+    with pytest.raises(ConfigurationError, match="classify: expected a function of status and body"):
+        session(emulator, classify=5)
+    odd: Any = lambda: None  # noqa: E731 (a function of nothing)
+    with pytest.raises(
+        MalformedResponse, match="classify raised TypeError, since it can't be called like that"
+    ):
+        await users.with_options(classify=odd, retry=RetryPolicy(attempts=1)).get_user_list()
+    for kind in (ValueError, "x"):
+        wrong = Verdict(kind)  # type: ignore[arg-type]
+        view = users.with_options(classify=lambda *_, wrong=wrong: wrong, retry=RetryPolicy(attempts=1))
+        with pytest.raises(MalformedResponse, match="not a Verdict of a ResponseError"):
+            await view.get_user_list()
+
+
 async def test_a_shared_limiter(emulator: Emulator) -> None:
     """Two sessions with one limiter never have more under way together than it allows."""
     limiter = Limiter(concurrency=1)
@@ -316,7 +332,7 @@ async def test_an_id_given_twice() -> None:
             await users.create()
         assert (await users.create(clogin_id=5)).clogin_id == 5
     assert isinstance(caught.value.cause, MalformedResponse)
-    assert "given to somebody else before" in str(caught.value.cause)
+    assert "an id that somebody else had before" in str(caught.value.cause)
 
 
 async def test_old_ids_are_forgotten(users: UsersSession, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,13 @@ import errno
 import socket
 import ssl
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from aiohttp import ClientConnectionResetError
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import StreamWriter
 
 from usersapi_async import (
     ConfigurationError,
@@ -55,10 +58,18 @@ async def open_transport(url: str, **changes: Any) -> AsyncIterator[Transport]:
 
 
 async def attempt(
-    transport: Transport, timeout: Timeout = SLOW, *, watch: Watch | None = None, fresh: bool = False
+    transport: Transport,
+    timeout: Timeout = SLOW,
+    *,
+    watch: Watch | None = None,
+    fresh: bool = False,
+    reuse: bool = True,
 ) -> Answer | UsersApiError:
-    """One attempt."""
-    return await transport.attempt(watch or Watch(BODY), ACCOUNT, 1_700_000_000, timeout, fresh=fresh)
+    """One attempt, and the judgement of its connection."""
+    watch = watch or Watch(BODY)
+    outcome = await transport.attempt(watch, ACCOUNT, 1_700_000_000, timeout, fresh=fresh)
+    watch.let_go(reuse=reuse)
+    return outcome
 
 
 async def failed(url: str, timeout: Timeout = SLOW, **changes: Any) -> UsersApiError:
@@ -240,6 +251,50 @@ async def test_ended_after_the_request(ending: str) -> None:
     assert type(error) is ConnectionLost
     assert error.delivery is Delivery.UNKNOWN
     assert error.errno == (errno.ECONNRESET if ending == "reset" else None)
+
+
+async def test_connections_that_may_be_out_of_step() -> None:
+    """Only a connection whose answer was judged good serves another attempt."""
+    async with raw_server(answering(OK, OK, OK)) as server, open_transport(server.url) as transport:
+        for reuse in (True, False, True, True):
+            assert isinstance(await attempt(transport, reuse=reuse), Answer)
+    assert server.connections == 2
+
+
+async def test_an_answer_that_comes_while_nobody_asks() -> None:
+    """It is nobody's: the request is not sent on that connection, and that is proven."""
+    asked = asyncio.Event()
+
+    async def again(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(OK)
+        await asked.wait()
+        await connection.send(OK)
+        await connection.gone()
+
+    async with raw_server(again) as server, open_transport(server.url) as transport:
+        assert isinstance(await attempt(transport), Answer)
+        pool = cast("Any", transport._pool.connector)._conns
+        asked.set()
+        await until(lambda: all(protocol.should_close for idle in pool.values() for protocol, _ in idle))
+        error = await attempt(transport)
+    assert type(error) is ConnectError
+    assert error.delivery is Delivery.NOT_SENT
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_just_before_the_body() -> None:
+    """Found when the body was to be written: the connection is closed first, so that nothing is sent."""
+    protocol = ResponseHandler(asyncio.get_running_loop())
+    connection = Mock(is_closing=Mock(return_value=False))
+    connection.close.side_effect = lambda: connection.is_closing.configure_mock(return_value=True)
+    protocol.connection_made(connection)
+    protocol.data_received(OK)
+    watch = Watch(BODY)
+    with pytest.raises(ClientConnectionResetError):
+        await watch.write_with_length(StreamWriter(protocol, asyncio.get_running_loop()), len(BODY))
+    assert watch.delivery is Delivery.NOT_SENT
+    assert not connection.write.called
 
 
 async def test_fresh_connections() -> None:

@@ -13,6 +13,7 @@ from usersapi_async import (
     Delivery,
     GetUserList,
     MalformedResponse,
+    PayloadError,
     RateLimited,
     RequestRejected,
     Response,
@@ -21,6 +22,7 @@ from usersapi_async import (
     Update,
     UpdateResponse,
     Verdict,
+    assumptions,
     classify,
     wire,
 )
@@ -184,3 +186,17 @@ def test_errors_carry_the_wait() -> None:
     error = answered(503, headers={"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT"}, now=NOW)
     assert isinstance(error, ServerError)
     assert error.retry_after == 30.0
+
+
+def test_redirects_by_assumption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever knows that forms answer with a redirect changes one line."""
+    monkeypatch.setattr(assumptions, "REDIRECT_MEANS_NOTHING_DONE", False)
+    assert wire.classify(303, None) == wire.Verdict(RequestRejected, Delivery.UNKNOWN)
+
+
+def test_what_can_not_be_encoded() -> None:
+    """Whatever has slipped through the payload's own check is a fault, and shows nothing."""
+    for odd in ({"a": {1}}, {"a": "\udce9"}):
+        with pytest.raises(PayloadError, match=r"^can't be encoded as JSON in UTF-8 @ \$$") as caught:
+            wire.encode(odd)
+        assert caught.value.__context__ is None

@@ -79,7 +79,7 @@ class Call:
     def begin_attempt(self, now: float) -> Watch:
         """Counts an attempt, at Unix time `now`, and gives the record that the transport keeps of it."""
         self.attempts += 1
-        self.sent_at = now
+        self.sent_at, self.ended_at = now, None
         self.watch = Watch(self.body)
         return self.watch
 
@@ -132,11 +132,8 @@ class Call:
         return self.final(late)
 
 
-class GivenIds:
-    """The ids that this session was given for new people, the latest of them.
-
-    A second person with the same id can't be: such an answer belongs to another request.
-    """
+class _Ids:
+    """The latest of many ids."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[int, None] = OrderedDict()
@@ -144,17 +141,34 @@ class GivenIds:
     def __contains__(self, clogin_id: object) -> bool:
         return clogin_id in self._ids
 
-    def check(self, call: Call, response: Response) -> MalformedResponse | None:
-        """Remembers the id of a new person, or says why it can't be new."""
-        if not isinstance(response, CreateResponse) or call.sent.get("clogin_id"):
-            return None
-        clogin_id = response.clogin_id
-        if clogin_id in self._ids:
-            return MalformedResponse(
-                f"{call.payload.action}: the answer names an id that was given to somebody else before",
-                status=200,
-            )
+    def add(self, clogin_id: int) -> None:
         self._ids[clogin_id] = None
         if len(self._ids) > _REMEMBERED_IDS:
             self._ids.popitem(last=False)
+
+
+class GivenIds(_Ids):
+    """The ids that this session was given for new people, the latest of them.
+
+    A second person with the same id can't be, nor a new one with the id of somebody who was there before:
+    such an answer belongs to another request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others = _Ids()
+
+    def check(self, call: Call, response: Response) -> MalformedResponse | None:
+        """Remembers the id of a new person, or says why it can't be new."""
+        info = response.user_info
+        if not isinstance(response, CreateResponse) or wire.sent_id(call.sent, "clogin_id"):
+            if info is not None:
+                self._others.add(info.clogin_id)
+            return None
+        clogin_id = response.clogin_id
+        if clogin_id in self or clogin_id in self._others:
+            return MalformedResponse(
+                f"{call.payload.action}: the answer names an id that somebody else had before", status=200
+            )
+        self.add(clogin_id)
         return None

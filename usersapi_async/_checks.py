@@ -41,7 +41,14 @@ def _instance(kind: type, name: str) -> Rule:
 
 
 boolean = _instance(bool, "bool")
-string = _instance(str, "str")
+
+
+def string(value: Any, path: str) -> Iterator[str]:
+    """A string that can be sent."""
+    if not isinstance(value, str):
+        yield _wrong("str", value, path)
+    elif not _valid_unicode(value):
+        yield f"holds a lone surrogate, which UTF-8 can't encode @ {path}"
 
 
 def text(value: Any, path: str) -> Iterator[str]:
@@ -99,10 +106,8 @@ def either_id_or_false(ref: type[Any]) -> Rule:
 
 def addresses(value: Any, path: str) -> Iterator[str]:
     """One address or several, joined by commas."""
-    if not isinstance(value, str):
-        yield _wrong("str", value, path)
-        return
-    for position, address in enumerate(value.split(",")):
+    yield from string(value, path)
+    for position, address in enumerate(value.split(",") if isinstance(value, str) else ()):
         if not _ADDRESS.match(address.strip()):
             where = path if "," not in value else f"{path}[{position}]"
             yield f"not an email address @ {where}"

@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 _MASK = "***"
 _LONGEST = 500
-_LONGEST_READ = 100_000
-_ANY_ADDRESS = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
+_LONGEST_READ = 4_000
+_KNOWN_BY = 8
+"""Characters by which the beginning of a value is known."""
+_ANY_ADDRESS = re.compile(r"(?<![^\s@<>\"',;:()])[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
 _WORD = re.compile(r"[^\W_]{3,}")
 _PROSE = 60
 _READABLE = frozenset({"action", "group_id", "clogin_id", "connected_to", "status_id", "p_id"})
@@ -32,10 +35,11 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """The value as it is, and as JSON writes it: a server may echo either."""
+    """The value as it is, and as JSON and URLs write it: a server may echo each."""
     yield value
     yield _plain(value)
     yield json.dumps(value)[1:-1]
+    yield quote(value)
 
 
 def _words(value: str) -> Iterator[str]:
@@ -58,12 +62,28 @@ def mask(text: str, sent: Mapping[str, Any], secrets: Iterable[str] = ()) -> str
     whole = {spelling for value in (*values, *secrets) for spelling in _spellings(value.strip())}
     # Not those of secrets: of a login's domain they would be anybody's words.
     words = {word for value in values for word in _words(value)}
-    # Cut before the costly part, at a blank: half a value would not be recognised as one.
-    text = _plain(text if len(text) < _LONGEST_READ else text[:_LONGEST_READ].rpartition(" ")[0])
+    text = _plain(text[:_LONGEST_READ])
     text = _ANY_ADDRESS.sub(_MASK, text)
-    for spelling in sorted(filter(None, whole | words), key=len, reverse=True):
-        pattern = re.escape(spelling)
-        if len(spelling) <= _SHORT or spelling not in whole:
-            pattern = rf"(?<!\w){pattern}(?!\w)"
-        text = re.sub(pattern, _MASK, text, flags=re.IGNORECASE)
+    for spelling in sorted(filter(None, whole), key=len, reverse=True):
+        text = _without(text, spelling) if len(spelling) > _SHORT else text
+    short = [spelling for spelling in whole if 0 < len(spelling) <= _SHORT]
+    alternatives = "|".join(map(re.escape, sorted({*short, *words}, key=len, reverse=True)))
+    if alternatives:
+        text = re.sub(rf"(?<!\w)(?:{alternatives})(?!\w)", _MASK, text, flags=re.IGNORECASE)
     return text[:_LONGEST]
+
+
+def _without(text: str, value: str) -> str:
+    """`text` with the value masked, and with each beginning of it that is long enough to be known: a server
+    may have cut it, and so may we."""
+    begin = re.compile(re.escape(value[:_KNOWN_BY]), re.IGNORECASE)
+    at = 0
+    while found := begin.search(text, at):
+        end, rest = found.end(), value[_KNOWN_BY:]
+        for ours, theirs in zip(rest, text[end:], strict=False):
+            if ours.casefold() != theirs.casefold():
+                break
+            end += 1
+        text = text[: found.start()] + _MASK + text[end:]
+        at = found.start() + len(_MASK)
+    return text

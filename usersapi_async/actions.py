@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from . import payloads, responses
 from ._checks import hidden, text
-from ._matching import folded
+from ._recognition import Sign
 from .errors import PayloadError
 from .listing import UserStream, walk
 
@@ -336,7 +336,7 @@ class Actions(abc.ABC):
         if sought.faults:
             raise PayloadError(sought.faults)
         async with self.iter_users(sought.fields, with_excluded=True, group_id=group_id) as stream:
-            return tuple([user async for user in stream if sought.matches(user)])
+            return tuple([user async for user in stream if sought.is_shown_by(user)])
 
 
 class _Sought:
@@ -347,9 +347,9 @@ class _Sought:
         self.faults = [fault for field, value in given.items() for fault in text(value, f"$.{field}")]
         if not given:
             self.faults.append("required: username or main_email @ $")
-        self._values = {field: folded(value) for field, value in given.items()}
-        self.fields = list(self._values)
+        self._signs = [Sign.read((field,), given) for field in given]
+        self.fields = list(given)
 
-    def matches(self, user: responses.ListedUser) -> bool:
+    def is_shown_by(self, user: responses.ListedUser) -> bool:
         """Whether one of the fields is the same."""
-        return any(folded(user.values.get(field)) == value for field, value in self._values.items())
+        return any(sign is not None and Sign.read(sign.fields, user.values) == sign for sign in self._signs)

@@ -12,6 +12,9 @@ DEFAULT_BASE_URL: Final = "https://www.regpack.com/reg/api2/users/"
 SEND_TIMESTAMP: Final = True
 """An older revision of the documentation demands the header, newer samples leave it out."""
 
+REDIRECT_MEANS_NOTHING_DONE: Final = True
+"""A 3xx is taken for a wrong URL, and not for the way in which a form answers once it is done."""
+
 REJECTED_MEANS_NOTHING_DONE: Final = True
 """``200`` with ``"success": false`` is taken to mean that the action was not carried out."""
 

@@ -247,14 +247,17 @@ class Dispatcher:
                     fresh=call.fresh,
                 ),
             )
+            in_step = False
             try:
                 answer = await transport.attempt(
                     watch, credentials, int(now), options.timeout, fresh=call.fresh
                 )
+                outcome = self._outcome(call, answer, credentials, now, options)
+                in_step = isinstance(outcome, responses.Response) and wire.names_its_own(outcome)
             finally:
                 # After a cancellation too: from then on the server has so long to carry it out all the same.
                 call.ended_at = self._wall_clock()
-            outcome = self._outcome(call, answer, credentials, now, options)
+                watch.let_go(reuse=in_step)
             limiter.observe(began, limiter.now() - began, _signal(outcome))
             return outcome
         finally:
@@ -302,17 +305,27 @@ class Dispatcher:
                 found = await found
         except Exception as error:
             raise ConfigurationError(f"credentials: the function raised {type(error).__name__}") from error
-        return _arguments.instance("credentials", found, Credentials)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this task: the function let out the end of one of its own.
+            raise ConfigurationError("credentials: the function raised CancelledError") from error
+        wrong = _arguments.misfit("credentials", found, Credentials)
+        if wrong is not None:
+            del found
+            raise wrong
+        return found
 
     def _settling(self, call: Call) -> float:
         """Seconds that a write must wait, since an earlier one to the same user may still take effect."""
         if call.kind is Kind.READ or not self._unsettled:
             return 0.0
-        until = self._unsettled.get(call.sent.get("clogin_id", 0), 0.0)
+        until = self._unsettled.get(wire.sent_id(call.sent, "clogin_id") or 0, 0.0)
         return until - asyncio.get_running_loop().time()
 
     def _remember_doubt(self, call: Call, options: Options, delivery: Delivery | None) -> None:
-        user = call.sent.get("clogin_id")
+        user = wire.sent_id(call.sent, "clogin_id")
         if delivery is not Delivery.UNKNOWN or call.kind is Kind.READ or not user:
             return
         now = asyncio.get_running_loop().time()

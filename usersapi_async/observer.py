@@ -5,6 +5,7 @@ An event holds no person's data, no id of a user and no secret: only what an ope
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Literal, TypeAlias
 
@@ -127,13 +128,14 @@ _METHODS: dict[type, str] = {
 
 
 def notify(observer: Observer | None, event: Event) -> None:
-    """Logs an event and hands it to the observer."""
-    _log(event)
+    """Logs an event and hands it to the observer. Whatever either raises, the call goes on."""
+    with contextlib.suppress(Exception):
+        _log(event)
     if observer is None:
         return
     try:
         getattr(observer, _METHODS[type(event)])(event)
-    except Exception as error:  # noqa: BLE001 (whatever an observer raises, the call goes on)
+    except Exception as error:  # noqa: BLE001 (see above)
         # Without its traceback, whose frames may show what the observer was told by others.
         logger.error("the observer raised %s", type(error).__name__)  # noqa: TRY400
 

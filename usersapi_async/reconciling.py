@@ -2,33 +2,38 @@
 
 The list has no snapshot: somebody who is excluded or added during a walk shifts the pages. So a walk includes
 the excluded, its pages overlap, it counts only if it saw as many users as the service says there are, and
-nobody is called absent before two such walks agree, after a late request would have taken effect. Whatever is
-not sure is ambiguous: an absent one may be sent again, and must not be there.
+nobody is called absent before two such walks agree, after a late request would have taken effect.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import TypeAlias, TypeVar
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 
 from . import _arguments
-from ._matching import FIELDS, Listed, Sought, listed, recognised, trait
-from .errors import ConfigurationError, OutcomeUnknown, UsersApiError
+from ._recognition import Sought, kinds_of_signs
+from ._sighting import Sight, Walker, by_workers
+from .errors import (
+    ActionRejected,
+    AuthenticationError,
+    ConfigurationError,
+    OutcomeUnknown,
+    SessionError,
+    UsersApiError,
+)
 from .responses import UserListResponse
 from .session import UsersSession
+from .settings import Timeout
 
 Key: TypeAlias = str | int
-
-_T = TypeVar("_T")
-_OVERLAP = 5
-"""One user in so many of a page comes again on the next one."""
-_MOST_WALKS = 5
-_AT_ONCE = 8
+# After one of these no other read can go well.
+_LASTING = (AuthenticationError, ConfigurationError, SessionError)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,8 +42,8 @@ class Reconciliation:
 
     ``found`` were created: their ``clogin_id``. ``absent`` were not, and may be sent again if you decide so.
     ``ambiguous`` stay in doubt: the ids that they might have, none where nothing could tell. ``complete`` is
-    False when no two walks agreed, `max_pages` was too few, or a read failed; then nobody else is absent.
-    ``error`` is what the first read that failed raised. ``pages`` counts the requests.
+    False when no two walks agreed, ``max_pages`` was too few or a read failed; ``error`` is why the first
+    of those reads failed. What a failed read would have settled is ambiguous. ``pages`` counts the requests.
     """
 
     found: Mapping[Key, int] = attrs.field(repr=False)
@@ -63,15 +68,21 @@ async def reconcile(
 
     `doubts` maps your keys to the errors: ``report.doubts`` of a batch, or one of a single call. With
     `marker_field`, a form field into which each create wrote a value of its own, the match is exact. Without
-    it users are matched by username, then email, then full name, children under their parent only; and only
-    ids outside `known_ids` (those that were there before the run) count: without `known_ids` a match stays
-    ambiguous, since it may be somebody who was there before. A create with a known ``clogin_id`` is asked for
-    by that id. Other actions leave no trace in the list and stay ambiguous.
+    it users are matched by username, then email, then parent and full name, and only ids outside `known_ids`
+    (those that were there before the run) count: without `known_ids` a match stays ambiguous, since it may be
+    somebody who was there before. A child is looked for among the children of its parent, anybody else among
+    those who are no children. A create with a known ``clogin_id`` is found by one ``get_info``, else it is
+    looked for in the list. Other actions leave no trace in the list and stay ambiguous.
 
-    `settle` is how many seconds after the end of its last attempt a request may still take effect (by default
-    the session's ``RetryPolicy.settle``): the reads begin after that. `max_pages` bounds each walk.
+    Nobody is absent unless the list shows the field by which they are looked for: somebody in it must have a
+    value there. Letters' case, white space and the server's escapes are ignored.
 
-    Raises what a read raises if nothing could be settled; else it is in ``error``.
+    `settle` is how many seconds after the end of its last attempt a request may still take effect (by
+    default the session's ``RetryPolicy.settle``): the reads begin after that. `max_pages` bounds each walk.
+
+    A read that fails is told in the result's ``error`` and costs nobody else what was found. Only what would
+    fail every read (`AuthenticationError`, `ConfigurationError`, `SessionError`) is raised, and only while
+    nobody is settled.
     """
     if not _are_doubts(doubts):
         del doubts
@@ -79,192 +90,161 @@ async def reconcile(
     settle = users.retry.settle if settle is None else _arguments.number("settle", settle)
     if max_pages is not None:
         _arguments.whole("max_pages", max_pages)
-    attempt = users.timeout.attempt
-    begin = max((_ended_at(error, attempt, clock) for error in doubts.values()), default=0.0) + settle
-    tally = _Tally()
+    wait = max((_unsettled_for(one, settle, users.timeout, clock()) for one in doubts.values()), default=0.0)
+    tally = _Tally(doubts)
     groups = [
-        _Group(users, group_id, tally, doubts, marker_field, known_ids, max_pages)
-        for group_id in {error.group_id for error in doubts.values()}
+        _Group(users, group_id, tally, sought, marker_field, known_ids, max_pages)
+        for group_id, sought in _by_group(doubts, marker_field).items()
     ]
-    # From here on no frame shows the keys, which may be people's emails.
+    # Keys may be people's emails: this frame shows them no more, should a read raise.
     del doubts
-    await asyncio.sleep(max(0.0, begin - clock()))
+    await asyncio.sleep(wait)
     for group in groups:
-        await group.settle()
-    if tally.error is not None and not tally.found and not tally.absent:
-        raise tally.error
-    return Reconciliation(
-        found=tally.found,
-        absent=tuple(tally.absent),
-        ambiguous=tally.ambiguous,
-        complete=tally.complete,
-        pages=tally.pages,
-        error=tally.error,
-    )
+        try:
+            await group.settle()
+        except _LASTING as error:
+            if not tally.settled:
+                raise
+            tally.fail(error)
+            break
+        except UsersApiError as error:
+            tally.fail(error)
+    return tally.result()
 
 
 def _are_doubts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, OutcomeUnknown) for one in value.values())
 
 
-def _ended_at(error: OutcomeUnknown, attempt: float | None, clock: Callable[[], float]) -> float:
-    """When the last attempt was over, at the latest; now, if the error doesn't tell."""
-    if error.ended_at is not None:
-        return error.ended_at
-    return clock() if error.sent_at is None or attempt is None else error.sent_at + attempt
+def _unsettled_for(doubt: OutcomeUnknown, settle: float, timeout: Timeout, now: float) -> float:
+    """Seconds from `now` on in which what was left in doubt may still take effect.
+
+    The time runs from the attempt's end and not from its beginning: the server may be at work on it until
+    then, and beyond.
+    """
+    ended_at = doubt.ended_at
+    if ended_at is None and doubt.sent_at is not None and timeout.attempt is not None:
+        ended_at = doubt.sent_at + timeout.attempt
+    # Without any time only this is sure: the attempt is over by now.
+    return settle if ended_at is None else max(0.0, ended_at + settle - now)
+
+
+def _by_group(
+    doubts: Mapping[Key, OutcomeUnknown], marker_field: str | None
+) -> Mapping[int | None, Sequence[Sought]]:
+    groups: dict[int | None, list[Sought]] = {}
+    for key, doubt in doubts.items():
+        sought = Sought.of(key, doubt, marker_field)
+        if sought is not None:
+            groups.setdefault(doubt.group_id, []).append(sought)
+    return groups
 
 
 class _Tally:
-    """What is known by now, of all groups."""
+    """The result as it grows: whoever is not settled is ambiguous."""
 
-    def __init__(self) -> None:
-        self.found: dict[Key, int] = {}
-        self.absent: list[Key] = []
-        self.ambiguous: dict[Key, tuple[int, ...]] = {}
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._found: dict[Key, int] = {}
+        self._absent: list[Key] = []
+        self._ambiguous: dict[Key, tuple[int, ...]] = dict.fromkeys(keys, ())
+        self._error: UsersApiError | None = None
         self.complete = True
         self.pages = 0
-        self.error: UsersApiError | None = None
 
+    @property
+    def settled(self) -> bool:
+        return bool(self._found or self._absent)
 
-@attrs.frozen
-class _Sight:
-    """What one walk saw: who is surely and who is perhaps whom, which fields the list shows of anybody, all
-    ids, and whether it can be relied on."""
+    def fail(self, error: UsersApiError) -> None:
+        self.complete = False
+        self._error = self._error or error
 
-    sure: Mapping[Sought, frozenset[int]] = attrs.field(repr=False)
-    perhaps: Mapping[Sought, frozenset[int]] = attrs.field(repr=False)
-    shown: frozenset[str]
-    ids: frozenset[int] = attrs.field(repr=False)
-    sound: bool
-    truncated: bool
+    def found(self, sought: Sought, clogin_id: int) -> None:
+        self._found[sought.key] = clogin_id
+        del self._ambiguous[sought.key]
+
+    def absent(self, sought: Sought) -> None:
+        self._absent.append(sought.key)
+        del self._ambiguous[sought.key]
+
+    def ambiguous(self, sought: Sought, ids: Iterable[int]) -> None:
+        self._ambiguous[sought.key] = tuple(sorted(ids))
+
+    def result(self) -> Reconciliation:
+        return Reconciliation(
+            found=self._found,
+            absent=tuple(self._absent),
+            ambiguous=self._ambiguous,
+            complete=self.complete,
+            pages=self.pages,
+            error=self._error,
+        )
 
 
 class _Group:
-    """Looks through one group for those who may have been created in it."""
+    """The doubts of one group. What it holds is not shown by a traceback with local variables."""
 
     def __init__(
         self,
         users: UsersSession,
         group_id: int | None,
         tally: _Tally,
-        doubts: Mapping[Key, OutcomeUnknown],
+        sought: Sequence[Sought],
         marker_field: str | None,
         known_ids: Collection[int] | None,
         max_pages: int | None,
     ) -> None:
         self._users = users
-        self._group_id = group_id
+        self._group_id = users.group_id if group_id is None else group_id
         self._tally = tally
-        self._known_ids = known_ids
+        self._sought = sought
+        self._open = [one for one in sought if one.clogin_id is None]
+        self._marker_field = marker_field
+        self._known_ids = None if known_ids is None else frozenset(known_ids)
         self._max_pages = max_pages
-        self._fields = (*FIELDS, marker_field) if marker_field else FIELDS
-        self._sought: dict[Key, Sought] = {}
-        for key, error in doubts.items():
-            if error.group_id == group_id:
-                sought = recognised(error.payload, marker_field)
-                if sought is None:
-                    tally.ambiguous[key] = ()
-                else:
-                    self._sought[key] = sought
+        self._fields = list(dict.fromkeys(itertools.chain(*kinds_of_signs(marker_field))))
+        for one in sought:
+            tally.ambiguous(one, () if one.clogin_id is None else (one.clogin_id,))
 
     async def settle(self) -> None:
-        """Asks for those whose id is known, then looks for the rest."""
-        known = {int(sought.value) for sought in self._sought.values() if sought.field == "clogin_id"}
-        self._find(set(filter(None, await _few_at_once(self._registered(one) for one in known))))
-        if not self._sought:
+        """Asks for those whose ids are known, and looks for all others in the list."""
+        await by_workers(self._ask, [one for one in self._sought if one.clogin_id is not None])
+        if not self._open:
             return
-        try:
-            sight = await self._agreed()
-        except UsersApiError as error:
-            self._note(error)
-            sight = _Sight({}, {}, frozenset(), frozenset(), sound=False, truncated=False)
-        self._tally.complete = self._tally.complete and sight.sound
-        self._conclude(sight)
+        walker = Walker(self._page, self._open, self._marker_field, self._max_pages)
+        sight, agreed = await walker.agreed()
+        self._tally.complete = self._tally.complete and agreed
+        claims = Counter(i for one in self._sought for i in self._candidates(one, sight))
+        silent = self._new(sight.silent)
+        for one in self._open:
+            if one.clogin_id is not None:
+                self._judge_known(one, one.clogin_id, sight, agreed=agreed)
+                continue
+            hidden = any(one.belongs_there(i, sight.connected[i]) is not False for i in silent)
+            self._judge(one, sight, claims, provable=agreed and not hidden)
 
-    def _find(self, there: set[int]) -> None:
-        # A function of its own, so that no frame that a read's error comes through holds a key.
-        for key, sought in list(self._sought.items()):
-            if sought.field == "clogin_id" and int(sought.value) in there:
-                self._tally.found[key] = int(sought.value)
-                del self._sought[key]
-
-    def _note(self, error: UsersApiError) -> None:
-        self._tally.error = self._tally.error or error
-
-    async def _registered(self, clogin_id: int) -> int | None:
-        """The id, if this one read proves that it is in the group; that it fails proves nothing."""
+    async def _ask(self, sought: Sought) -> None:
+        """A person whose id is known is there if ``get_info`` shows them. A refusal proves nothing: it may be
+        about something else."""
+        clogin_id = sought.clogin_id or 0
         self._tally.pages += 1
         try:
-            answer = await self._users.get_info(clogin_id, group_id=self._group_id)
-        except UsersApiError:
-            return None
-        info = answer.user_info
-        return clogin_id if info is not None and info.group_id == self._group_id else None
-
-    def _conclude(self, sight: _Sight) -> None:
-        shared = Counter(self._sought.values())
-        for key, one in self._sought.items():
-            sure = self._new(one, sight.sure.get(one, frozenset()))
-            perhaps = self._new(one, sight.perhaps.get(one, frozenset()))
-            told_apart = shared[one] == 1 and (one.exact or self._known_ids is not None)
-            if len(sure) == 1 and not perhaps and told_apart:
-                (self._tally.found[key],) = sure
-            elif not sure and not perhaps and sight.sound and (one.field in sight.shown or not sight.ids):
-                self._tally.absent.append(key)
-            else:
-                self._tally.ambiguous[key] = tuple(sorted(sure | perhaps))
-
-    def _new(self, one: Sought, ids: frozenset[int]) -> frozenset[int]:
-        """Without those who were there before, or whom this session was given as somebody else."""
-        if one.exact:
-            return ids
-        before = self._known_ids or ()
-        return frozenset(i for i in ids if i not in self._users.given_ids and i not in before)
-
-    async def _agreed(self) -> _Sight:
-        """The sight of two sound walks in a row that saw the same, or an unsound one."""
-        before: _Sight | None = None
-        for _ in range(_MOST_WALKS):
-            sight = await self._walk()
-            if sight.truncated:
-                break
-            if sight.sound and sight == before:
-                return sight
-            before = sight
-        return attrs.evolve(sight, sound=False)
-
-    async def _walk(self) -> _Sight:
-        """One walk over all pages."""
-        first = await self._page(0)
-        size = max(1, len(first.everyone))
-        # By what came and not by what a page is said to hold: a gap would hide somebody.
-        step = size - size // _OVERLAP
-        positions = range(step, first.total_users or 0, step) if size < (first.total_users or 0) else range(0)
-        allowed = len(positions) if self._max_pages is None else self._max_pages - 1
-        rest = await _few_at_once(self._page(position) for position in positions[:allowed])
-        return self._sight([first, *rest], truncated=allowed < len(positions))
-
-    def _sight(self, pages: Collection[UserListResponse], *, truncated: bool) -> _Sight:
-        people = {user.clogin_id: user for page in pages for user in listed(page.everyone)}
-        on_top = {user.clogin_id for page in pages for user in page.everyone}
-        wanted = set(self._sought.values())
-        alike: dict[tuple[str, str], list[Listed]] = defaultdict(list)
-        for field in {one.field for one in wanted}:
-            for user in people.values():
-                alike[field, trait(user, field)].append(user)
-        verdicts = {
-            one: [(user.clogin_id, one.match(user)) for user in alike.get((one.field, one.value), ())]
-            for one in wanted
-        }
-        return _Sight(
-            {one: frozenset(i for i, is_it in found if is_it) for one, found in verdicts.items()},
-            {one: frozenset(i for i, is_it in found if is_it is None) for one, found in verdicts.items()},
-            frozenset(field for field, value in alike if value),
-            frozenset(people),
-            # Whether the total counts children that are nested under their parents isn't documented.
-            sound={page.total_users for page in pages} in ({len(people)}, {len(on_top)}),
-            truncated=truncated,
-        )
+            info = (await self._users.get_info(clogin_id, group_id=self._group_id)).user_info
+        except ActionRejected:
+            info = None
+        except _LASTING:
+            raise
+        except UsersApiError as error:
+            self._tally.fail(error)
+            return
+        if (
+            info is not None
+            and info.group_id == self._group_id
+            and sought.belongs_there(clogin_id, info.connected_to or None)
+        ):
+            self._tally.found(sought, clogin_id)
+        else:
+            self._open.append(sought)
 
     async def _page(self, position: int) -> UserListResponse:
         self._tally.pages += 1
@@ -272,22 +252,45 @@ class _Group:
             self._fields, with_excluded=True, starting_position=position, group_id=self._group_id
         )
 
+    def _candidates(self, sought: Sought, sight: Sight) -> Collection[int]:
+        if sought.clogin_id is not None:
+            return {sought.clogin_id} & sight.connected.keys()
+        ids = sight.sure.get(sought, set()) | sight.possible.get(sought, set())
+        return ids if sought.exact else self._new(ids)
 
-async def _few_at_once(calls: Iterable[Awaitable[_T]]) -> list[_T]:
-    """The results of all calls, in no order; the first that raises ends it."""
-    results: list[_T] = []
-    # A generator's calls are made one by one, as the workers ask for them.
-    waiting = iter(calls)
+    def _new(self, ids: Iterable[int]) -> Collection[int]:
+        """Those who may have come with a create that is in doubt."""
+        known, given = self._known_ids or (), self._users.given_ids
+        return {i for i in ids if i not in known and i not in given}
 
-    async def work() -> None:
-        for call in waiting:
-            results.append(await call)  # noqa: PERF401 (the others add to it meanwhile)
+    def _judge(self, sought: Sought, sight: Sight, claims: Counter[int], *, provable: bool) -> None:
+        ids = self._candidates(sought, sight)
+        sure = sight.sure.get(sought, set())
+        is_one = len(ids) == 1 and all(i in sure and claims[i] == 1 for i in ids)
+        is_shown = sought.sent <= sight.shown or not sight.connected
+        alike: Collection[int] = ()
+        if is_one and (sought.exact or self._known_ids is not None):
+            self._tally.found(sought, *ids)
+        elif provable and is_shown and not ids and not (alike := self._alike(sought, sight)):
+            self._tally.absent(sought)
+        else:
+            self._tally.ambiguous(sought, ids or alike)
 
-    workers = [asyncio.ensure_future(work()) for _ in range(_AT_ONCE)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-    return results
+    def _alike(self, sought: Sought, sight: Sight) -> Collection[int]:
+        """Who else keeps one from saying that nobody is there.
+
+        Somebody new with another of the signs, since a server may have changed or dropped the surest; and who
+        has that one and was given as somebody else, since answers may have been mixed up.
+        """
+        if sought.exact:
+            return ()
+        sure = sight.sure.get(sought, set()) | sight.possible.get(sought, set())
+        given = {i for i in sure if i in self._users.given_ids and i not in (self._known_ids or ())}
+        return {*given, *self._new(sight.similar.get(sought, ()))}
+
+    def _judge_known(self, sought: Sought, clogin_id: int, sight: Sight, *, agreed: bool) -> None:
+        if clogin_id not in sight.connected:
+            if agreed:
+                self._tally.absent(sought)
+        elif sought.belongs_there(clogin_id, sight.connected[clogin_id]):
+            self._tally.found(sought, clogin_id)

@@ -13,11 +13,12 @@ import enum
 import math
 import os
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import attrs
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
 from yarl import URL
@@ -38,8 +39,7 @@ from .wire import Answer
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -69,16 +69,35 @@ class Watch(BytesPayload):
     def __init__(self, body: bytes) -> None:
         super().__init__(body, content_type="application/json")
         self.phase = Phase.BEGUN
+        self._give_back: Callable[[bool], None] | None = None
 
     @property
     def delivery(self) -> Delivery:
         """NOT_SENT where it is proven, else UNKNOWN."""
         return Delivery.NOT_SENT if self.phase in _NOTHING_SENT else Delivery.UNKNOWN
 
+    def hold(self, give_back: Callable[[bool], None]) -> None:
+        """Keeps the connection, whose answer is whole, until it is judged."""
+        self._give_back = give_back
+
+    def let_go(self, *, reuse: bool) -> None:
+        """Gives the connection back to the pool, or has it closed.
+
+        A server may send an answer twice, and the second one would be taken for that of the next request. So
+        only an answer that names what it belongs to shows that requests and answers are in step.
+        """
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back(not reuse)
+
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Notes, at the last moment before it, whether the body can still reach the connection."""
         # A double in somebody's tests proves nothing, whatever it says of its connection.
-        closed = isinstance(writer, StreamWriter) and _is_closed(writer.transport)
+        closed = isinstance(writer, StreamWriter) and (
+            _is_closed(writer.transport) or _answers_before(writer.protocol)
+        )
+        if closed and writer.transport is not None:
+            writer.transport.close()
         self.phase = Phase.CLOSED_BEFORE_BODY if closed else Phase.WRITING
         await super().write_with_length(writer, content_length)
 
@@ -88,21 +107,47 @@ def _is_closed(transport: asyncio.Transport | None) -> bool:
     return transport is None or transport.is_closing()
 
 
+def _answers_before(protocol: Any) -> bool:
+    """Whether an answer is there before the request: it is nobody's."""
+    return isinstance(protocol, ResponseHandler) and protocol.should_close
+
+
 def _note(request: ClientRequest, phase: Phase) -> None:
     # Whatever goes through this pool has a Watch for its body.
     cast("Watch", request.body).phase = phase
 
 
 class _WatchedConnector(aiohttp.TCPConnector):
-    """A pool that notes on each body whether a connection is still waited for, being made, or handed out."""
+    """A pool that notes on each body whether a connection is still waited for, being made, or handed out.
+
+    It takes connections back when their answers are judged, see `Watch.let_go`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._watches: dict[ResponseHandler, Watch] = {}
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         _note(req, Phase.QUEUED)
         connection = await super().connect(req, traces, timeout)
+        protocol = cast("ResponseHandler", connection.protocol)
+        if _answers_before(protocol):
+            _note(req, Phase.CONNECTING)
+            connection.close()
+            raise aiohttp.ClientConnectionError
         _note(req, Phase.CONNECTED)
+        self._watches[protocol] = cast("Watch", req.body)
         return connection
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        watch = self._watches.pop(protocol, None)
+        if watch is None or should_close or protocol.should_close:
+            super()._release(key, protocol, should_close=should_close)
+        else:
+            give_back = super()._release
+            watch.hold(lambda close: give_back(key, protocol, should_close=close))
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout

@@ -6,6 +6,7 @@ action needs, and an answer that names somebody else do.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import email.utils
 import json
@@ -71,6 +72,8 @@ def classify(status: int, body: Mapping[str, Any] | None) -> Verdict:
         return Verdict(RequestRejected, Delivery.UNKNOWN)
     if status >= 500:
         return Verdict(ServerError, Delivery.UNKNOWN)
+    if 300 <= status < 400 and not assumptions.REDIRECT_MEANS_NOTHING_DONE:
+        return Verdict(RequestRejected, Delivery.UNKNOWN)
     if status >= 300:
         return Verdict(RequestRejected)
     success = _success(body)
@@ -105,8 +108,14 @@ def content(payload: payloads.AnyPayload, group_id: int | None) -> dict[str, Any
 
 
 def encode(sent: Mapping[str, Any]) -> bytes:
-    """The request's body."""
-    return json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+    """The request's body. Raises `PayloadError` for what JSON or UTF-8 can't say."""
+    body: bytes | None = None
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+    if body is None:
+        # Raised out here, since the original error holds the request.
+        raise PayloadError(["can't be encoded as JSON in UTF-8 @ $"])
+    return body
 
 
 def parse(body: bytes) -> Any:
@@ -141,13 +150,13 @@ def read(
             return response
         kind, delivery = MalformedResponse, Delivery.UNKNOWN
     said = _said(body, "msg")
-    msg = None if said is None else mask(said, sent, secrets)
+    msg = _masked(said, sent, secrets)
     error = kind(
         _sentence(payload.action, answer.status, kind, msg, fault),
         delivery=delivery,
         status=answer.status,
         msg=msg,
-        msg_type=_said(body, "msg_type"),
+        msg_type=_masked(_said(body, "msg_type"), sent, secrets),
         retry_after=retry_after(answer.headers, now),
     )
     error.said = None if said is None else hash(said)
@@ -164,10 +173,18 @@ def _judged(
     except Exception as error:  # noqa: BLE001 (whatever that raises)
         fault = f"classify raised {_arguments.raised(error)}"
     else:
-        if isinstance(verdict, Verdict):
+        if isinstance(verdict, Verdict) and (verdict.error is None or _is_response_error(verdict.error)):
             return verdict, None
-        fault = f"classify returned {type(verdict).__name__}, not Verdict"
+        fault = f"classify returned {type(verdict).__name__}, not a Verdict of a ResponseError"
     return Verdict(MalformedResponse, Delivery.UNKNOWN), fault
+
+
+def _is_response_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, ResponseError)
+
+
+def _masked(text: str | None, sent: Mapping[str, Any], secrets: tuple[str, ...]) -> str | None:
+    return None if text is None else mask(text, sent, secrets)
 
 
 def _said(body: Mapping[str, Any] | None, key: str) -> str | None:
@@ -195,20 +212,8 @@ def _decoded(
         return None, f"{odd.reason} @ ${odd.path}"
     except RecursionError:
         return None, "nested too deeply"
-    fault = _unlisted(response, body) or _somebody_elses(payload, sent, response)
+    fault = _somebody_elses(payload, sent, response)
     return (None, fault) if fault else (response, "")
-
-
-def _unlisted(response: responses.Response, body: Mapping[str, Any]) -> str | None:
-    """Why a list can't be one: its users, who are said to be there, are under no name that is known."""
-    names = (*assumptions.USER_LISTS, *assumptions.PARENT_LISTS, *assumptions.CHILD_LISTS)
-    if (
-        isinstance(response, responses.UserListResponse)
-        and response.total_users
-        and not any(name in body for name in names)
-    ):
-        return "no list of users under a name that is known @ $"
-    return None
 
 
 def _somebody_elses(
@@ -222,17 +227,17 @@ def _somebody_elses(
     groups = [] if info is None else [info.group_id]
     if isinstance(response, responses.UserListResponse):
         groups += [user.user_info.group_id for user in _all_of(response.everyone)]
-    group_id = _sent_id(sent, "group_id")
+    group_id = sent_id(sent, "group_id")
     if group_id is not None and any(group not in (None, group_id) for group in groups):
         return "it names another group @ $.user_info.group_id"
-    asked = _sent_id(sent, "clogin_id")
+    asked = sent_id(sent, "clogin_id")
     if info is not None and asked and info.clogin_id != asked:
         return "it names another user @ $.user_info.clogin_id"
     if isinstance(response, responses.SetStatusResponse) and response.users and asked not in response.users:
         return "it names another user @ $.users"
     if isinstance(response, responses.CreateResponse) and response.clogin_id < 1:
         return "it names nobody @ $.user_info.clogin_id"
-    parent = _sent_id(sent, "connected_to")
+    parent = sent_id(sent, "connected_to")
     if isinstance(payload, payloads.CreateChild) and info is not None:
         if info.connected_to not in (None, 0, parent):
             return "it names another parent @ $.user_info.connected_to"
@@ -247,8 +252,18 @@ def _all_of(users: Iterable[responses.ListedUser]) -> Iterator[responses.ListedU
         yield from _all_of(user.children)
 
 
-def _sent_id(sent: Mapping[str, Any], key: str) -> int | None:
-    """An id of the request, which ``extra`` may have put there in any spelling."""
+def names_its_own(response: responses.Response) -> bool:
+    """Whether the response says to whom it belongs, so that no other request can have been meant.
+
+    A page of the list names its users, though not the request.
+    """
+    if isinstance(response, responses.SetStatusResponse) and response.users:
+        return True
+    return response.user_info is not None or isinstance(response, responses.UserListResponse)
+
+
+def sent_id(sent: Mapping[str, Any], key: str) -> int | None:
+    """An id of the request, which ``extra`` may have put there in any spelling; None if it is none."""
     value = sent.get(key)
     try:
         return None if value is False else _lenient.read_int(value)

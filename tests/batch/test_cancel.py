@@ -250,10 +250,23 @@ async def test_a_cancellation_from_elsewhere(emulator: Emulator, where: str) -> 
         if where == "source":
             assert isinstance(working.exception(), SourceError)
         else:
-            assert (await working).stopped_by == "the batch was cancelled"
+            assert (await working).stopped_by == "credentials: the function raised CancelledError"
         told(runner.report, runner.report.outcomes)
         nothing_left(users)
     never_twice(emulator, runner.report.outcomes)
+
+
+async def test_a_worker_that_is_cancelled_from_outside(emulator: Emulator, users: UsersSession) -> None:
+    """Somebody who cancels every task of the loop ends the batch, and each row is told."""
+    emulator.script(*[Fault.slow(20)] * 2)
+    runner = BatchRunner(users, concurrency=2)
+    working = asyncio.ensure_future(runner.run(people(3)))
+    await until(lambda: emulator.received["create"] == 2)
+    next(task for task in asyncio.all_tasks() if "Engine._work" in str(task.get_coro())).cancel()
+    report = await working
+    assert report.stopped_by == "the batch was cancelled"
+    told(report, report.outcomes)
+    nothing_left(users)
 
 
 async def test_waiting_writes_are_cancelled_too(emulator: Emulator, users: UsersSession) -> None:

@@ -394,7 +394,7 @@ async def test_a_full_disk(emulator: Emulator, users: UsersSession, path: Path) 
     assert report.not_attempted
     assert "disk is full" in (report.stopped_by or "")
     # The outcomes that were not written are looked up once the last attempt and the settle time are over.
-    users = users.with_options(timeout=Timeout(attempt=0.1))
+    users = users.with_options(timeout=Timeout(attempt=2))
     again = await BatchRunner(users, reconcile=True).run(people(500), journal=path)
     assert again.succeeded + again.in_doubt == 500
     created_before = {outcome.key for outcome in report.outcomes if isinstance(outcome, Succeeded)}
@@ -602,3 +602,24 @@ async def test_journals_of_released_versions(tmp_path: Path, version: str) -> No
     assert report.doubts["in doubt"].ended_at == 1e9 + 1
     assert report.doubts["in flight"].sent_at == 1e9
     assert report.doubts["in flight"].payload.connected_to == 102670540
+
+
+async def test_a_look_that_is_not_let_in(emulator: Emulator, users: UsersSession, path: Path) -> None:
+    """When the credentials are refused meanwhile, doubts stay doubts."""
+    await declared(users, path, people(2))
+    emulator.script(Fault.status(401), action="get_user_list")
+    runner = BatchRunner(users, reconcile=True, marker_field=MARKER)
+    report = await runner.run(people(2), journal=path)
+    assert report.in_doubt == 2
+
+
+async def test_a_journal_that_breaks_while_it_is_opened(users: UsersSession, path: Path) -> None:
+    """It is closed again."""
+
+    class Broken(Journal):
+        async def doubts(self) -> int:
+            raise JournalError("broken")
+
+    with pytest.raises(JournalError, match="broken"):
+        await BatchRunner(users).run(people(1), journal=Broken(path))
+    assert (await BatchRunner(users).run(people(1), journal=path)).succeeded == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -107,6 +107,13 @@ async def test_cut_json(emulator: Emulator, session: Session) -> None:
     with pytest.raises(aiohttp.ClientPayloadError):
         await spoiled(emulator, session, Fault.cut_json(), done=True)
     assert emulator.executed["create"] == 1
+
+
+async def test_what_is_no_fault(emulator: Emulator) -> None:
+    """Parentheses that were forgotten are found where they were."""
+    odd: Any = Fault.drop_after
+    with pytest.raises(TypeError, match=r"expected a Fault, such as Fault.drop_after\(\), got method"):
+        emulator.script(odd)
 
 
 async def test_scripts_come_one_by_one(emulator: Emulator, session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import cast
 
@@ -52,7 +53,8 @@ class Engine:
         self._policy = policy
         self._source = Source(items)
         self._build = build
-        self._callbacks = Callbacks(keep, policy.on_progress, self._on_crash)
+        # What a stream's consumer gets need not be kept.
+        self._callbacks = Callbacks(keep, policy.on_progress, self._on_crash, unasked=channel is None)
         self._channel = channel
         self._limit = limit
         self._ledger = ledger
@@ -83,18 +85,13 @@ class Engine:
         Raises `SourceError` when the input broke off, `JournalError` when the journal can't be used.
         """
         try:
-            if self._ledger is not None:
-                await self._ledger.open()
-            await self._run(deadline)
+            async with self._ledger or contextlib.nullcontext():
+                await self._run(deadline)
         except JournalError as error:
             self.report.stopped_by = self.report.stopped_by or str(error)
             raise
         finally:
-            if self._ledger is not None:
-                await self._ledger.close()
             self._finished.set()
-        if self._ledger is not None and self._ledger.error is not None:
-            raise self._ledger.error
 
     async def _run(self, deadline: float | None) -> None:
         timer = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import attrs
 
@@ -67,11 +67,6 @@ class Ledger:
         self._unread = 0
 
     @property
-    def error(self) -> JournalError | None:
-        """Why something could not be written, if anything could not."""
-        return self._journal.error
-
-    @property
     def holds(self) -> bool:
         """Whether rows wait to be looked up."""
         return bool(self._held)
@@ -81,13 +76,23 @@ class Ledger:
         """Whether those are all that an earlier run left in doubt."""
         return self.holds and self._unread <= 0
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Self:
         """Opens the journal. Raises `JournalError`."""
         await self._journal.open(await self._users.identity())
-        self._unread = await self._journal.doubts()
+        try:
+            self._unread = await self._journal.doubts()
+        except BaseException:
+            await self._close()
+            raise
+        return self
 
-    async def close(self) -> None:
-        """Writes what is still to be written, whatever is cancelled meanwhile."""
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Writes what is still to be written. Raises `JournalError` if that failed, and nothing else did."""
+        await self._close()
+        if error is None and self._journal.error is not None:
+            raise self._journal.error
+
+    async def _close(self) -> None:
         await all_ended([asyncio.ensure_future(self._journal.close())], pass_on=False)
 
     def enter(self, row: Row) -> None:

@@ -1,0 +1,116 @@
+"""By what a person is recognised in a list, whatever the server did to their values."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from . import _lenient, wire
+from ._lenient import Unreadable
+from .errors import OutcomeUnknown, PayloadError
+from .payloads import Create, CreateChild
+
+_MOST_ESCAPES = 4
+_NAME = ("first_name", "last_name")
+
+
+def plain(value: object) -> str:
+    """`value` as it is compared: entities, Unicode forms, white space and letters' case made alike.
+
+    An int is its digits; what is neither text nor an int is "", as is nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    text = str(value)
+    # More than once, so that a text that looks escaped itself ("a&param", "&amp;") is the same as its escape.
+    for _ in range(_MOST_ESCAPES):
+        text = html.unescape(text)
+    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+@attrs.frozen
+class Sign:
+    """A value in one field, or in several that are read as one text. `repr` shows nothing of it."""
+
+    fields: tuple[str, ...] = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
+
+    @classmethod
+    def read(cls, fields: tuple[str, ...], values: Mapping[str, object]) -> Sign | None:
+        """The sign that `values` show in these fields; None when they show nothing."""
+        text = " ".join(filter(None, (plain(values.get(field)) for field in fields)))
+        return cls(fields, text) if text else None
+
+
+def kinds_of_signs(marker_field: str | None) -> tuple[tuple[str, ...], ...]:
+    """The fields of each sign that a create may leave, the surest first."""
+    marker = () if marker_field is None else ((marker_field,),)
+    return (*marker, ("username",), ("main_email",), _NAME)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Sought:
+    """The person whom one create in doubt is about.
+
+    They are recognised by their ``clogin_id`` if it was known before, else by ``sign``, of which ``sent``
+    are the fields with a value. A sign that is ``exact`` belongs to nobody else. ``others`` are the signs
+    that they may show as well. A child has a ``parent``.
+    """
+
+    key: str | int = attrs.field(repr=False)
+    clogin_id: int | None
+    parent: int | None
+    sign: Sign | None
+    sent: frozenset[str] = attrs.field(repr=False)
+    exact: bool
+    others: tuple[Sign, ...] = attrs.field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, key: str | int, doubt: OutcomeUnknown, marker_field: str | None) -> Sought | None:
+        """Whom `doubt` is about; None when nothing tells them from others, or when it is no create."""
+        if not isinstance(doubt.payload, (Create, CreateChild)):
+            return None
+        try:
+            # What was really sent, ``extra`` included; the group plays no part here.
+            request = wire.content(doubt.payload, 0)
+        except PayloadError:
+            return None
+        parent, clogin_id = _id(request.get("connected_to")), _id(request.get("clogin_id"))
+        if isinstance(doubt.payload, CreateChild) is (parent is None):
+            return None
+        doc = request["doc"]
+        values = doc if isinstance(doc, Mapping) else {}
+        read = (Sign.read(fields, values) for fields in kinds_of_signs(marker_field))
+        signs = [sign for sign in read if sign is not None]
+        sign = signs[0] if signs else None
+        if clogin_id is None and (sign is None or (sign.fields == _NAME and parent is None)):
+            return None
+        fields = () if sign is None else sign.fields
+        return cls(
+            key=key,
+            clogin_id=clogin_id,
+            parent=parent,
+            sign=sign,
+            sent=frozenset(field for field in fields if plain(values.get(field))),
+            exact=fields == (marker_field,),
+            others=tuple(signs[1:]),
+        )
+
+    def belongs_there(self, clogin_id: int, connected_to: int | None) -> bool | None:
+        """Whether a listed user has this person's place in a family; None where the list does not tell."""
+        if self.parent is None:
+            return connected_to in (None, clogin_id)
+        if clogin_id == self.parent:
+            return False
+        return None if connected_to is None else connected_to == self.parent
+
+
+def _id(value: Any) -> int | None:
+    try:
+        return _lenient.read_int(value) or None
+    except Unreadable:
+        return None
