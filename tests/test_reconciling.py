@@ -94,6 +94,17 @@ async def test_somebody_new_who_is_alike_keeps_another_from_being_absent(
     assert (await reconcile(view, doubts, known_ids={clogin_id}, settle=0)).absent == ("done 0",)
 
 
+async def test_a_marker_that_the_server_cut(emulator: Emulator, users: UsersSession) -> None:
+    """Whose marker is the beginning of another's may be that one: nobody is found, and nobody is absent."""
+    marker = "row-0123456789-of-the-import"
+    doubts = await in_doubt(emulator, users, person("A", import_ref=marker), done=True)
+    clogin_id = max(emulator.users)
+    for kept, answer in ((20, {"done 0": (clogin_id,)}), (7, {})):
+        emulator.users[clogin_id].doc["import_ref"] = marker[:kept]
+        result = await reconcile(users, doubts, marker_field="import_ref", settle=0)
+        assert (result.found, result.ambiguous) == ({}, answer)
+
+
 async def test_a_child_who_is_alike_is_not_its_parent(emulator: Emulator, users: UsersSession) -> None:
     """Nobody who stands elsewhere in a family keeps another from being absent."""
     parent = (await users.create({"username": "p", "main_email": "n@x.org"})).clogin_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -15,6 +15,8 @@ from .errors import OutcomeUnknown, PayloadError
 from .payloads import Create, CreateChild
 
 _MOST_ESCAPES = 4
+_FEWEST = 8
+"""Characters of a text below which its beginning may be anybody's."""
 _NAME = ("first_name", "last_name")
 
 
@@ -45,6 +47,11 @@ class Sign:
         text = " ".join(filter(None, (plain(values.get(field)) for field in fields)))
         return cls(fields, text) if text else None
 
+    def cut(self) -> Iterator[Sign]:
+        """The beginnings of the text that are long enough to tell it from others."""
+        for length in range(_FEWEST, len(self.text)):
+            yield Sign(self.fields, self.text[:length])
+
 
 def kinds_of_signs(marker_field: str | None) -> tuple[tuple[str, ...], ...]:
     """The fields of each sign that a create may leave, the surest first."""
@@ -58,7 +65,7 @@ class Sought:
 
     They are recognised by their ``clogin_id`` if it was known before, else by ``sign``, of which ``sent``
     are the fields with a value. A sign that is ``exact`` belongs to nobody else. ``others`` are the signs
-    that they may show as well. A child has a ``parent``.
+    that they may show as well, or instead if the server cut an exact one. A child has a ``parent``.
     """
 
     key: str | int = attrs.field(repr=False)
@@ -90,14 +97,15 @@ class Sought:
         if clogin_id is None and (sign is None or (sign.fields == _NAME and parent is None)):
             return None
         fields = () if sign is None else sign.fields
+        exact = sign is not None and fields == (marker_field,)
         return cls(
             key=key,
             clogin_id=clogin_id,
             parent=parent,
             sign=sign,
             sent=frozenset(field for field in fields if plain(values.get(field))),
-            exact=fields == (marker_field,),
-            others=tuple(signs[1:]),
+            exact=exact,
+            others=tuple(signs[0].cut() if exact else signs[1:]),
         )
 
     def belongs_there(self, clogin_id: int, connected_to: int | None) -> bool | None:

@@ -279,11 +279,11 @@ class _Group:
     def _alike(self, sought: Sought, sight: Sight) -> Collection[int]:
         """Who else keeps one from saying that nobody is there.
 
-        Somebody new with another of the signs, since a server may have changed or dropped the surest; and who
-        has that one and was given as somebody else, since answers may have been mixed up.
+        Somebody new with another of the signs, since a server may have changed, cut or dropped the surest;
+        and who has that one and was given as somebody else, since answers may have been mixed up.
         """
         if sought.exact:
-            return ()
+            return sight.similar.get(sought, set())
         sure = sight.sure.get(sought, set()) | sight.possible.get(sought, set())
         given = {i for i in sure if i in self._users.given_ids and i not in (self._known_ids or ())}
         return {*given, *self._new(sight.similar.get(sought, ()))}
