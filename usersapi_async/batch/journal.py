@@ -132,12 +132,12 @@ class Journal:
         )
         return None if row is None else Entry(State(row[0]), *row[1:])
 
-    async def doubts(self) -> int:
-        """How many operations an earlier run left without a known end."""
-        row = await self._written(
-            "SELECT count(*) FROM operations WHERE state IN (?, ?)", State.SENDING, State.IN_DOUBT
+    async def count(self) -> tuple[int, int]:
+        """How many operations earlier runs have left, and how many of them without a known end."""
+        operations, doubts = await self._written(
+            "SELECT count(*), count(nullif(state, ?)) FROM operations", State.SUCCEEDED
         )
-        return int(row[0])
+        return operations, doubts
 
     async def declare(self, key: bytes, payload: bytes, sent_at: float) -> None:
         """Makes durable that the operation is about to be sent. Raises `JournalError`."""

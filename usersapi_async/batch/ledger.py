@@ -65,6 +65,7 @@ class Ledger:
         self._pages: dict[int, _Page] = {}
         self._held: list[Row] = []
         self._unread = 0
+        self._is_new = False
 
     @property
     def holds(self) -> bool:
@@ -80,10 +81,11 @@ class Ledger:
         """Opens the journal. Raises `JournalError`."""
         await self._journal.open(await self._users.identity())
         try:
-            self._unread = await self._journal.doubts()
+            operations, self._unread = await self._journal.count()
         except BaseException:
             await self._close()
             raise
+        self._is_new = not operations
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -103,7 +105,8 @@ class Ledger:
     async def recall(self, row: Row) -> Outcome | Literal["held"] | None:
         """How the row ended in an earlier run; None: it didn't, or was not carried out."""
         page = self._pages[row.index]
-        entry = await self._journal.find(page.key)
+        # What this run adds to a new journal is never asked for: no key comes twice.
+        entry = None if self._is_new else await self._journal.find(page.key)
         if entry is None:
             return None
         self._unread -= entry.state is not State.SUCCEEDED
