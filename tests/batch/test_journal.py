@@ -577,7 +577,12 @@ async def test_aborted_while_doubts_are_looked_up(
     await declared(users, path, rows)
     emulator.script(Fault.slow(0.3), action="get_user_list")
     runner = BatchRunner(users, reconcile=True, marker_field=MARKER)
-    report = await runner.run(rows, journal=path, deadline=0.05)
+    working = asyncio.ensure_future(runner.run(rows, journal=path))
+    await until(lambda: emulator.received["get_user_list"])
+    engine = runner._engine
+    assert engine is not None
+    engine.abort("enough")
+    report = await working
     assert [type(outcome) for outcome in report.outcomes] == [NotAttempted]
     assert not emulator.received["create"]
     assert (await runner.run(rows, journal=path)).succeeded == 1
