@@ -1,4 +1,4 @@
-"""A session whose first request the test itself lets go."""
+"""A session whose first request the test itself lets go, and a place for a journal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from usersapi_async import Credentials, RetryPolicy, UsersSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from usersapi_async.emulator import Emulator
 
@@ -48,3 +49,9 @@ async def gated(emulator: Emulator, gate: Gate) -> AsyncIterator[UsersSession]:
     )
     async with session:
         yield session
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a journal may be."""
+    return tmp_path / "run.db"
