@@ -19,7 +19,8 @@ from usersapi_async import (
     UsersSession,
 )
 from usersapi_async.emulator import Fault
-from usersapi_async.listing import UserStream, flattened, walk
+from usersapi_async.listing import UserStream, walk
+from usersapi_async.responses import flattened
 
 from .clocks import settle
 from .servers import bodies

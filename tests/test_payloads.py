@@ -383,3 +383,14 @@ def test_payloads_stay_as_they_were_checked() -> None:
             change()
     for again in (copy.deepcopy(payload), pickle.loads(pickle.dumps(payload))):  # noqa: S301 (its own output)
         assert again == payload
+
+
+def test_each_fault_of_an_update_once() -> None:
+    """A fault of one field hides none of another whose name begins alike, and none is told twice."""
+    assert faults_of(
+        Update, clogin_id=1, doc={"ab": float("nan"), "a": True, "password": "pass\udce9word"}
+    ) == (
+        "must be a finite number @ $.doc.ab",
+        f"{SURROGATE} @ $.doc.password",
+        "invalid type, expected str, int or a list of str, got bool @ $.doc.a",
+    )

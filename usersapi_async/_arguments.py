@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import traceback
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 from .errors import ConfigurationError
 
@@ -73,15 +73,19 @@ def whole(name: str, value: Any, smallest: int = 1) -> int:
     return value
 
 
+def _is_finite(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+
+
 def number(name: str, value: Any, smallest: float = 0.0) -> float:
     """`value`, if it is a finite number of `smallest` or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not smallest <= value < math.inf:
+    if not _is_finite(value) or value < smallest:
         raise ConfigurationError(f"{name}: expected a number of {smallest:g} or more")
     return value
 
 
 def positive(name: str, value: Any) -> float:
     """`value`, if it is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if not _is_finite(value) or value <= 0:
         raise ConfigurationError(f"{name}: expected a positive number")
     return float(value)

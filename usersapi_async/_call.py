@@ -16,6 +16,7 @@ from .retry import Decision, Kind, RetryPolicy, decide, kind_of
 from .transport import Watch
 
 _REMEMBERED_IDS = 65_536
+_numbers = itertools.count(1)
 
 
 class Intent(Protocol):
@@ -26,9 +27,6 @@ class Intent(Protocol):
 
     async def withdraw(self) -> None:
         """Makes durable that it was not carried out."""
-
-
-_numbers = itertools.count(1)
 
 
 @attrs.define(eq=False)

@@ -186,8 +186,7 @@ def _encodable(value: Any, path: str, depth: int = 0) -> Iterator[str]:
 
 def _encodable_scalar(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str):
-        if not _valid_unicode(value):
-            yield f"holds a lone surrogate, which UTF-8 can't encode @ {path}"
+        yield from string(value, path)
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield f"must be a finite number @ {path}"
@@ -224,28 +223,29 @@ def doc(value: Any, path: str) -> Iterator[str]:
         return
     yield from _encodable(value, path)
     password, email = value.get("password"), value.get("main_email")
-    if password is not None:
-        yield from string(password, f"{path}.password")
-        if isinstance(password, str) and len(password) < _SHORTEST_PASSWORD:
-            yield f"must have {_SHORTEST_PASSWORD} characters or more @ {path}.password"
-    if email is not None:
-        yield from string(email, f"{path}.main_email")
-        if isinstance(email, str) and email and not _ADDRESS.match(email.strip()):
-            yield f"not an email address @ {path}.main_email"
+    if password is not None and not isinstance(password, str):
+        yield _wrong("str", password, f"{path}.password")
+    elif password is not None and len(password) < _SHORTEST_PASSWORD:
+        yield f"must have {_SHORTEST_PASSWORD} characters or more @ {path}.password"
+    if email is not None and not isinstance(email, str):
+        yield _wrong("str", email, f"{path}.main_email")
+    elif email and not _ADDRESS.match(email.strip()):
+        yield f"not an email address @ {path}.main_email"
 
 
 def update_doc(value: Any, path: str) -> Iterator[str]:
     """As `doc`, without the fields of the system, and with the documented types: str, int, list of str."""
     found = list(doc(value, path))
     yield from found
+    faulty = [fault.rpartition(" @ ")[2] for fault in found]
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         where = f"{path}.{key}"
         if isinstance(key, str) and key.startswith("_"):
             yield f"a system field can't be updated @ {where}"
+        if any(at == where or at.startswith((f"{where}.", f"{where}[")) for at in faulty):
+            continue
         strings = isinstance(inner, tuple) and all(isinstance(one, str) for one in inner)
-        if not (
-            strings or isinstance(inner, str) or _is_int(inner) or any(where in fault for fault in found)
-        ):
+        if not (strings or isinstance(inner, str) or _is_int(inner)):
             yield _wrong("str, int or a list of str", inner, where)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import attrs
 
-from . import _lenient, wire
-from ._lenient import Unreadable
+from . import wire
 from .errors import OutcomeUnknown, PayloadError
 from .payloads import Create, CreateChild
 
@@ -86,7 +84,8 @@ class Sought:
             request = wire.content(doubt.payload, 0)
         except PayloadError:
             return None
-        parent, clogin_id = _id(request.get("connected_to")), _id(request.get("clogin_id"))
+        parent = wire.sent_id(request, "connected_to") or None
+        clogin_id = wire.sent_id(request, "clogin_id") or None
         if isinstance(doubt.payload, CreateChild) is (parent is None):
             return None
         doc = request["doc"]
@@ -115,10 +114,3 @@ class Sought:
         if clogin_id == self.parent:
             return False
         return None if connected_to is None else connected_to == self.parent
-
-
-def _id(value: Any) -> int | None:
-    try:
-        return _lenient.read_int(value) or None
-    except Unreadable:
-        return None

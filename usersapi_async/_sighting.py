@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TypeVar
 
 from ._recognition import Sign, Sought, kinds_of_signs, plain
-from .listing import flattened, page_size, require_users
-from .responses import ListedUser, UserListResponse
+from .listing import page_size, require_users
+from .responses import ListedUser, UserListResponse, flattened
 
 _T = TypeVar("_T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -13,7 +13,7 @@ import attrs
 from . import _arguments
 from .errors import MalformedResponse, UsersApiError
 from .payloads import GetUserList
-from .responses import ListedUser, UserListResponse
+from .responses import ListedUser, UserListResponse, flattened
 
 _Fetch = Callable[[GetUserList], Awaitable[UserListResponse]]
 
@@ -40,22 +40,6 @@ def require_users(page: UserListResponse, position: int) -> None:
         )
         error.action, error.position = GetUserList.action, position
         raise error
-
-
-def flattened(users: Iterable[ListedUser]) -> Iterator[ListedUser]:
-    """The users and, after each, the children that stand under them, who are told whose they are."""
-    waiting = deque(users)
-    while waiting:
-        user = waiting.popleft()
-        yield user
-        waiting.extendleft(_as_child_of(user, child) for child in reversed(user.children))
-
-
-def _as_child_of(parent: ListedUser, child: ListedUser) -> ListedUser:
-    info = child.user_info
-    if info.connected_to:
-        return child
-    return attrs.evolve(child, user_info=attrs.evolve(info, connected_to=parent.clogin_id))
 
 
 class UserStream:

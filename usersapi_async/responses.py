@@ -8,7 +8,8 @@ notes name types, never values. Keys that the documentation does not name are ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -194,3 +195,19 @@ class UserListResponse(Response):
     def everyone(self) -> tuple[ListedUser, ...]:
         """The users of all three lists, those not counted apart who stand among a parent's ``children``."""
         return self.users + self.parents + self.children
+
+
+def flattened(users: Iterable[ListedUser]) -> Iterator[ListedUser]:
+    """The users and, after each, the children that stand under them, who are told whose they are."""
+    waiting = deque(users)
+    while waiting:
+        user = waiting.popleft()
+        yield user
+        waiting.extendleft(_as_child_of(user, child) for child in reversed(user.children))
+
+
+def _as_child_of(parent: ListedUser, child: ListedUser) -> ListedUser:
+    info = child.user_info
+    if info.connected_to:
+        return child
+    return attrs.evolve(child, user_info=attrs.evolve(info, connected_to=parent.clogin_id))

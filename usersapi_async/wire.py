@@ -11,7 +11,7 @@ import datetime as dt
 import email.utils
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -226,7 +226,7 @@ def _somebody_elses(
     info = response.user_info
     groups = [] if info is None else [info.group_id]
     if isinstance(response, responses.UserListResponse):
-        groups += [user.user_info.group_id for user in _all_of(response.everyone)]
+        groups += [user.user_info.group_id for user in responses.flattened(response.everyone)]
     group_id = sent_id(sent, "group_id")
     if group_id is not None and any(group not in (None, group_id) for group in groups):
         return "it names another group @ $.user_info.group_id"
@@ -244,12 +244,6 @@ def _somebody_elses(
     elif isinstance(payload, payloads.Create) and not asked and info is not None and info.is_child:
         return "it names a child @ $.user_info.connected_to"
     return None
-
-
-def _all_of(users: Iterable[responses.ListedUser]) -> Iterator[responses.ListedUser]:
-    for user in users:
-        yield user
-        yield from _all_of(user.children)
 
 
 def names_its_own(response: responses.Response) -> bool:

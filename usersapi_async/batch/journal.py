@@ -276,18 +276,18 @@ def _words(error: sqlite3.Error | OSError) -> str:
     return str(error)
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """A payload as JSON can say it, the same for the same payload; a reference by the key that it names."""
     if isinstance(value, Ref):
         return {"ref": value.key}
     if isinstance(value, Checked):
-        fields = {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}  # type: ignore[arg-type]
+        fields = {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}  # type: ignore[arg-type]
         return {"action": getattr(value, "action", ""), **fields}
     if isinstance(value, Mapping):
-        return {name: plain(inner) for name, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, tuple) else value
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def canonical(payload: Any) -> str:
     """One text for one payload."""
-    return json.dumps(plain(payload), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return json.dumps(_plain(payload), sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -152,7 +152,7 @@ class Ledger:
                 if row.index in known.absent:
                     await self._journal.withdraw(self._pages[row.index].key)
         except UsersApiError:
-            return [(row, unsettled(row)) for row in rows]
+            return [(row, _unsettled(row)) for row in rows]
         return [(row, _settled(row, known)) for row in rows]
 
     def record(self, row: Row, outcome: Outcome) -> None:
@@ -200,9 +200,9 @@ def _settled(row: Row, known: Reconciliation) -> Outcome | None:
     if row.index in known.absent:
         row.doubt = None
         return None
-    return unsettled(row)
+    return _unsettled(row)
 
 
-def unsettled(row: Row) -> Outcome:
+def _unsettled(row: Row) -> Outcome:
     """The outcome of a row that stays in doubt as an earlier run left it."""
     return lost(row, cast("OutcomeUnknown", row.doubt))
