@@ -221,47 +221,83 @@ class Dispatcher:
         settling = self._settling(call)
         if settling > 0:
             return settling
-        limiter = self.limiter
         credentials = await self._current_credentials()
-        queued = limiter.now()
-        if not await limiter.acquire_slot(options.retry.max_pause):
-            return call.end_attempt(_still_paused(limiter.paused_for))
+        queued = self.limiter.now()
+        if call.intent is None:
+            return await self._attempt_in_slot(call, options, credentials, queued)
+        if not await self.limiter.acquire_place(options.retry.max_pause):
+            return self._still_paused(call)
         try:
-            if call.intent is not None:
-                await call.intent.declare(self._wall_clock())
+            if self._pause(options):
+                return self._pause(options)
+            # Ahead of the slot, which would stand idle while the disk is at work.
+            await call.intent.declare(self._wall_clock())
+            return await self._attempt_in_slot(call, options, credentials, queued)
+        finally:
+            self.limiter.release_place()
+
+    async def _attempt_in_slot(
+        self, call: Call, options: Options, credentials: Credentials, queued: float
+    ) -> responses.Response | UsersApiError | float:
+        limiter = self.limiter
+        if not await limiter.acquire_slot(options.retry.max_pause):
+            return self._still_paused(call)
+        try:
+            if call.intent is not None and self._pause(options):
+                # What waits for its end must not be left in doubt by a crash.
+                return self._pause(options)
             if not await limiter.take_turn(options.retry.max_pause):
-                return call.end_attempt(_still_paused(limiter.paused_for))
+                return self._still_paused(call)
             # While it waited the session may have been closed, or another write may have ended in doubt.
             transport, settling = self.require_open(), self._settling(call)
             if settling > 0:
                 return settling
-            began, now = limiter.now(), self._wall_clock()
-            watch = call.begin_attempt(now)
-            notify(
-                options.observer,
-                AttemptStarted(
-                    call=call.number,
-                    action=call.payload.action,
-                    attempt=call.attempts,
-                    waited=began - queued,
-                    fresh=call.fresh,
-                ),
-            )
-            in_step = False
-            try:
-                answer = await transport.attempt(
-                    watch, credentials, int(now), options.timeout, fresh=call.fresh
-                )
-                outcome = self._outcome(call, answer, credentials, now, options)
-                in_step = isinstance(outcome, responses.Response) and wire.names_its_own(outcome)
-            finally:
-                # After a cancellation too: from then on the server has so long to carry it out all the same.
-                call.ended_at = self._wall_clock()
-                watch.let_go(reuse=in_step)
-            limiter.observe(began, limiter.now() - began, _signal(outcome))
-            return outcome
+            return await self._send(call, options, credentials, transport, queued)
         finally:
             limiter.release_slot()
+
+    async def _send(
+        self, call: Call, options: Options, credentials: Credentials, transport: Transport, queued: float
+    ) -> responses.Response | UsersApiError:
+        began, now = self.limiter.now(), self._wall_clock()
+        watch = call.begin_attempt(now)
+        notify(
+            options.observer,
+            AttemptStarted(
+                call=call.number,
+                action=call.payload.action,
+                attempt=call.attempts,
+                waited=began - queued,
+                fresh=call.fresh,
+            ),
+        )
+        in_step = False
+        try:
+            answer = await transport.attempt(watch, credentials, int(now), options.timeout, fresh=call.fresh)
+            outcome = self._outcome(call, answer, credentials, now, options)
+            in_step = isinstance(outcome, responses.Response) and wire.names_its_own(outcome)
+        finally:
+            # After a cancellation too: from then on the server has so long to carry it out all the same.
+            call.ended_at = self._wall_clock()
+            watch.let_go(reuse=in_step)
+        self.limiter.observe(began, self.limiter.now() - began, _signal(outcome))
+        return outcome
+
+    def _pause(self, options: Options) -> float:
+        """Seconds that a pause still lasts which is waited out, 0 if there is none."""
+        seconds = self.limiter.paused_for
+        return seconds if seconds <= options.retry.max_pause else 0.0
+
+    def _still_paused(self, call: Call) -> UsersApiError:
+        """Ends an attempt that the server's pause keeps from being made."""
+        seconds = self.limiter.paused_for
+        return call.end_attempt(
+            RateLimited(
+                f"the server asked for a pause that still lasts {seconds:.0f} s",
+                delivery=Delivery.NOT_SENT,
+                retry_after=seconds,
+            )
+        )
 
     def _outcome(
         self,
@@ -344,14 +380,6 @@ def _ending(error: UsersApiError | None, *, abandoned: bool) -> Ending:
 
 def _status(error: UsersApiError | None) -> int | None:
     return error.status or None if isinstance(error, ResponseError) else None
-
-
-def _still_paused(seconds: float) -> RateLimited:
-    return RateLimited(
-        f"the server asked for a pause that still lasts {seconds:.0f} s",
-        delivery=Delivery.NOT_SENT,
-        retry_after=seconds,
-    )
 
 
 def _signal(outcome: responses.Response | UsersApiError) -> Signal:

@@ -20,6 +20,9 @@ from .errors import SessionError
 
 Concurrency: TypeAlias = int | Literal["auto"]
 
+_MOST_AHEAD = 32
+"""Places beyond the slots; as many as there are slots if those are fewer."""
+
 
 class Handle(Protocol):
     """A timer that can be called off."""
@@ -100,6 +103,36 @@ class _Queue:
                 waiter.set_result(False)
 
 
+class _Gate:
+    """Lets so many through at once as `capacity` says at the time."""
+
+    def __init__(self, capacity: Callable[[], int]) -> None:
+        self._capacity = capacity
+        self.taken = 0
+        self.queue = _Queue()
+
+    async def acquire(self, patience: float) -> bool:
+        if self.taken < self._capacity() and not self.queue:
+            self.taken += 1
+            return True
+        waiter = self.queue.join(patience)
+        self.fill()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.result():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self.taken -= 1
+        self.fill()
+
+    def fill(self) -> None:
+        while self.taken < self._capacity() and self.queue.release_one():
+            self.taken += 1
+
+
 class Limiter:
     """One pace, for one session or for several of the same account.
 
@@ -115,8 +148,8 @@ class Limiter:
         self._controller: Controller = (
             Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
         )
-        self._in_flight = 0
-        self._slots = _Queue()
+        self._slots = _Gate(lambda: self.limit)
+        self._places = _Gate(lambda: self.limit + min(self.limit, self.most_ahead))
         self._turns = _Queue()
         self._next_turn = -math.inf
         self._resume_at = -math.inf
@@ -134,9 +167,14 @@ class Limiter:
         return self._controller.most
 
     @property
+    def most_ahead(self) -> int:
+        """The most places that there can be beyond the slots."""
+        return min(self.most, _MOST_AHEAD)
+
+    @property
     def in_flight(self) -> int:
         """How many slots are taken."""
-        return self._in_flight
+        return self._slots.taken
 
     @property
     def paused_for(self) -> float:
@@ -157,29 +195,25 @@ class Limiter:
 
         False, and no slot is taken, once the server's pause lasts longer than `patience` seconds.
         """
-        self.bind()
-        if self.paused_for > patience:
-            return False
-        if self._in_flight < self.limit and not self._slots:
-            self._in_flight += 1
-            return True
-        waiter = self._slots.join(patience)
-        self._fill_slots()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result():
-                self.release_slot()
-            raise
+        return await self._pass(self._slots, patience)
 
     def release_slot(self) -> None:
         """Gives a slot back."""
-        self._in_flight -= 1
-        self._fill_slots()
+        self._slots.release()
 
-    def _fill_slots(self) -> None:
-        while self._in_flight < self.limit and self._slots.release_one():
-            self._in_flight += 1
+    async def acquire_place(self, patience: float = math.inf) -> bool:
+        """Waits for one of the few places ahead of the slots, for who has something to do just before it is
+        sent, which must neither be long before nor take up a slot; `release_place` gives it back, after the
+        slot. False as with `acquire_slot`."""
+        return await self._pass(self._places, patience)
+
+    def release_place(self) -> None:
+        """Gives a place back."""
+        self._places.release()
+
+    async def _pass(self, gate: _Gate, patience: float) -> bool:
+        self.bind()
+        return self.paused_for <= patience and await gate.acquire(patience)
 
     async def take_turn(self, patience: float = math.inf) -> bool:
         """Waits until the rate and the server's pauses let one more request go.
@@ -205,13 +239,14 @@ class Limiter:
         """Nobody gets a turn for so long; a longer pause in force stays. Who waits with less patience, for a
         slot or a turn, is sent away at once."""
         self._resume_at = max(self._resume_at, self._clock.now() + seconds)
-        for queue in (self._slots, self._turns):
+        for queue in (self._places.queue, self._slots.queue, self._turns):
             queue.send_away(self.paused_for)
 
     def observe(self, began: float, latency: float, signal: Signal) -> None:
         """Tells how an attempt went that still has its slot: its begin and length by this limiter's clock."""
-        self._controller.observe(began, began + latency, signal, in_flight=self._in_flight)
-        self._fill_slots()
+        self._controller.observe(began, began + latency, signal, in_flight=self.in_flight)
+        self._slots.fill()
+        self._places.fill()
 
     def now(self) -> float:
         """The limiter's clock, for `observe`."""

@@ -24,6 +24,7 @@ from usersapi_async import (
     Timeout,
     UsersSession,
 )
+from usersapi_async.batch._store import Store
 
 from .journals import by_key, people
 from .support import told
@@ -45,22 +46,29 @@ async def test_the_file_shows_nobody(emulator: Emulator, users: UsersSession, pa
         assert not [name for name, data in files.items() if secret.encode() in data]
 
 
-class Small(Journal):
+class SmallDisk(Store):
     """A disk that is soon full."""
 
-    def _open(self, binding: Mapping[str, object]) -> None:
-        super()._open(binding)
+    def open(self, binding: Mapping[str, object]) -> None:
+        super().open(binding)
         connection = self._connection
         assert connection is not None
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 1}")
 
 
+def on_disk(kind: type[Store], path: Path) -> Journal:
+    """A journal on a disk of that kind."""
+    journal = Journal(path)
+    journal._store = kind(path, None)
+    return journal
+
+
 async def test_a_full_disk(emulator: Emulator, users: UsersSession, path: Path) -> None:
     """The batch stops before it sends what it could not note; nothing is lost, and a larger disk goes on."""
     runner = BatchRunner(users, concurrency=4)
     with pytest.raises(JournalError, match=r"journal run.db: database or disk is full"):
-        await runner.run(people(500), journal=Small(path))
+        await runner.run(people(500), journal=on_disk(SmallDisk, path))
     report = runner.report
     told(report, report.outcomes)
     assert 0 < report.succeeded == emulator.executed["create"] < 500
@@ -149,14 +157,14 @@ async def test_a_read_only_file(emulator: Emulator, users: UsersSession, path: P
     """SQLite's own words say so; root may write anyway, so the file is opened read-only here."""
     await BatchRunner(users).run(people(1), journal=path)
 
-    class ReadOnly(Journal):
-        def _open(self, binding: Mapping[str, object]) -> None:
-            super()._open(binding)
+    class ReadOnly(Store):
+        def open(self, binding: Mapping[str, object]) -> None:
+            super().open(binding)
             assert self._connection is not None
             self._connection.execute("PRAGMA query_only = ON")
 
     with pytest.raises(JournalError, match="attempt to write a readonly database"):
-        await BatchRunner(users).run(people(2), journal=ReadOnly(path))
+        await BatchRunner(users).run(people(2), journal=on_disk(ReadOnly, path))
     assert emulator.received["create"] == 1
 
 

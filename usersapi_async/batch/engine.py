@@ -58,6 +58,8 @@ class Engine:
         self._channel = channel
         self._limit = limit
         self._ledger = ledger
+        # What a journal is told of a row before it is sent keeps no other from being sent meanwhile.
+        self._workers = policy.workers + (0 if ledger is None else policy.ahead)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._dependencies = Dependencies(policy.after_failure)
@@ -97,7 +99,7 @@ class Engine:
         timer = (
             None if deadline is None else self._loop.call_later(deadline, self.abort, "the deadline passed")
         )
-        self._tasks = [self._loop.create_task(self._work()) for _ in range(self._policy.workers)]
+        self._tasks = [self._loop.create_task(self._work()) for _ in range(self._workers)]
         reason = _CANCELLED
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -197,7 +199,7 @@ class Engine:
         return None
 
     def _may_read(self) -> bool:
-        workers = self._policy.workers
+        workers = self._workers
         if self._no_more_rows or self._reading is not None:
             return False
         if self._channel is not None and self._channel.behind(self.report.taken) >= workers * _ORDERED_AHEAD:

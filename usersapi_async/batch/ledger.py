@@ -22,11 +22,14 @@ from .rows import Row, lost, mark
 
 @attrs.define(eq=False)
 class _Page:
-    """What the journal is told of one row, and whether it was told that the row is about to be sent."""
+    """What the journal is told of one row."""
 
     key: bytes = attrs.field(repr=False)
     payload: bytes = attrs.field(repr=False)
     declared: bool = False
+    """Whether it was told that the row is about to be sent."""
+    recalled: bool = False
+    """Whether it was asked: what this run adds it can't tell."""
 
 
 class _Intent:
@@ -106,7 +109,8 @@ class Ledger:
         """How the row ended in an earlier run; None: it didn't, or was not carried out."""
         page = self._pages[row.index]
         # What this run adds to a new journal is never asked for: no key comes twice.
-        entry = None if self._is_new else await self._journal.find(page.key)
+        entry = None if self._is_new or page.recalled else await self._journal.find(page.key)
+        page.recalled = True
         if entry is None:
             return None
         self._unread -= entry.state is not State.SUCCEEDED

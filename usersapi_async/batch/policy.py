@@ -15,6 +15,8 @@ class Policy:
     """The same for every run of a runner."""
 
     workers: int
+    ahead: int
+    """Workers beyond those, whose rows may only be made ready to be sent."""
     patience: float
     max_errors: float | None
     max_same_rejections: int | None

@@ -79,6 +79,7 @@ class BatchRunner:
             workers=users.limiter.most
             if concurrency is None
             else _arguments.whole("concurrency", concurrency),
+            ahead=users.limiter.most_ahead if concurrency is None else 0,
             patience=_arguments.number("patience", patience),
             max_errors=max_errors,
             max_same_rejections=max_same_rejections,
