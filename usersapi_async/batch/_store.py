@@ -78,11 +78,17 @@ class Store:
         self._path = path
         self._given_secret = given_secret
         self._secret = b""
+        self._keyed: hmac.HMAC | None = None
         self._connection: sqlite3.Connection | None = None
 
     def digest(self, kind: str, value: str) -> bytes:
         """A value that shows nothing, and is the same for the same value; `kind` keeps kinds apart."""
-        return hmac.digest(self._secret, f"{kind}:{value}".encode(), "sha256")
+        if self._keyed is None:
+            self._keyed = hmac.new(self._secret, digestmod="sha256")
+        # A copy has the key's part of the work done.
+        keyed = self._keyed.copy()
+        keyed.update(f"{kind}:{value}".encode())
+        return keyed.digest()
 
     def commit(self, changes: Changes) -> dict[bytes, Columns]:
         """Makes the changes durable, by one sync, and gives what is known of the keys asked for.

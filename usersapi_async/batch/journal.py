@@ -28,8 +28,14 @@ from usersapi_async.payloads import Checked, Ref
 from ._store import SECRET_BYTES, Changes, Columns, Store, words
 
 _GATHER = 0.002
-"""Seconds between two commits, in which more comes together for the next: each costs about as much as the
+"""Seconds between two commits in which more comes together for the next: each costs about as much as the
 sending of a row does, however little it holds."""
+_SIBLINGS = 8
+"""Operations under way below which nothing is waited for: with so few, each wait would show."""
+
+
+# Made once: `json.dumps` makes another encoder for each call that has options.
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 
 
 class State(enum.IntEnum):
@@ -74,6 +80,7 @@ class Journal:
         self._store = Store(self._path, secret)
         self._executor: ThreadPoolExecutor | None = None
         self._changes = Changes()
+        self._under_way: set[bytes] = set()
         self._waiters: list[tuple[bytes, asyncio.Future[Columns | None]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._error: JournalError | None = None
@@ -132,6 +139,10 @@ class Journal:
 
     def record(self, key: bytes, entry: Entry | None) -> None:
         """Has what is known of an operation written, without a wait; None: it was not carried out."""
+        if entry is not None and entry.state is State.SENDING:
+            self._under_way.add(key)
+        else:
+            self._under_way.discard(key)
         self._changes.written[key] = (
             None
             if entry is None
@@ -166,7 +177,7 @@ class Journal:
                     waiter.set_result(found.get(key))
                 else:
                     waiter.set_exception(JournalError(str(self._error)))
-            await asyncio.sleep(_GATHER)
+            await asyncio.sleep(_GATHER if len(self._under_way) >= _SIBLINGS else 0)
         self._flushing = None
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
@@ -192,4 +203,4 @@ def _plain(value: Any) -> Any:
 
 def canonical(payload: Any) -> str:
     """One text for one payload."""
-    return json.dumps(_plain(payload), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return _encode(_plain(payload))
