@@ -106,7 +106,8 @@ async def test_what_was_in_flight_is_looked_up_first(
     assert (report.succeeded, emulator.executed["create"]) == (9, 8)
     resumed = {outcome.key for outcome in report.outcomes if getattr(outcome, "resumed", False)}
     assert resumed == {"row 0", "row 1"}
-    assert emulator.received["get_user_list"] == 2
+    # Two walks, or more where a create of another row came in between and they disagree; by each row, eight.
+    assert 2 <= emulator.received["get_user_list"] <= 5
 
 
 async def test_more_doubts_than_rows_may_be_open(emulator: Emulator, users: UsersSession, path: Path) -> None:
