@@ -88,5 +88,5 @@ async def test_find_user(emulator: Emulator, users: UsersSession) -> None:
     }
     for fault, sought in faults.items():
         with pytest.raises(PayloadError) as caught:
-            await users.find_user(**sought)  # type: ignore[arg-type]
+            await users.find_user(**sought)  # type: ignore[arg-type]  # wrong on purpose
         assert caught.value.faults == (fault,)

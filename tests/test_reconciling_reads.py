@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
 
 
+async def two_known_people(
+    emulator: Emulator, users: UsersSession
+) -> tuple[tuple[int, int], dict[str | int, OutcomeUnknown]]:
+    """Their ids, and a create in doubt for each, which was carried out."""
+    nina, bob = (await users.create()).clogin_id, (await users.create()).clogin_id
+    creates = [Create(clogin_id=known, group_id=emulator.other_group_id) for known in (nina, bob)]
+    return (nina, bob), await in_doubt(emulator, users, *creates, done=True)
+
+
 async def test_a_known_person_is_found_by_one_read(emulator: Emulator, users: UsersSession) -> None:
     """A create with a known id is asked for by that id, in the group that it was for; a refusal alone makes
     nobody absent."""
@@ -45,22 +54,15 @@ async def test_a_known_person_is_found_by_one_read(emulator: Emulator, users: Us
 
 async def test_a_refusal_does_not_make_a_known_person_absent(emulator: Emulator, users: UsersSession) -> None:
     """Whom ``get_info`` refuses or shows without a group is looked for in the list."""
-    nina, bob = [(await users.create()).clogin_id for _ in range(2)]
-    group = emulator.other_group_id
-    doubts = await in_doubt(
-        emulator,
-        users,
-        Create(clogin_id=nina, group_id=group),
-        Create(clogin_id=bob, group_id=group),
-        done=True,
-    )
+    (nina, bob), doubts = await two_known_people(emulator, users)
     emulator.script(Fault.rejected("The action is locked."), action="get_info")
     result = await reconcile(users, doubts, settle=0)
     assert result.found == {"done 0": nina, "done 1": bob}
     assert result.error is None
 
     def without_group(answer: GetInfoResponse) -> GetInfoResponse:
-        return attrs.evolve(answer, user_info=UserInfo(clogin_id=answer.user_info.clogin_id))  # type: ignore[union-attr]
+        assert answer.user_info is not None
+        return attrs.evolve(answer, user_info=UserInfo(clogin_id=answer.user_info.clogin_id))
 
     for change in (without_group, lambda answer: attrs.evolve(answer, user_info=None)):
         result = await reconcile(Listing(users, change, GetInfo).users, doubts, settle=0)
@@ -80,15 +82,7 @@ async def test_a_known_person_of_a_walk_that_proves_nothing(emulator: Emulator, 
 
 async def test_one_failed_read_costs_nobody_else(emulator: Emulator, users: UsersSession) -> None:
     """Whose ``get_info`` fails stays in doubt; all others are settled."""
-    nina, bob = [(await users.create()).clogin_id for _ in range(2)]
-    group = emulator.other_group_id
-    doubts = await in_doubt(
-        emulator,
-        users,
-        Create(clogin_id=nina, group_id=group),
-        Create(clogin_id=bob, group_id=group),
-        done=True,
-    )
+    (nina, bob), doubts = await two_known_people(emulator, users)
     doubts |= await in_doubt(emulator, users, person("A", username="c", import_ref="row 1"), done=False)
     emulator.script(Fault.status(400), action="get_info")
     result = await reconcile(users, doubts, known_ids=(), settle=0)

@@ -303,7 +303,7 @@ async def test_what_is_no_classification(emulator: Emulator, users: UsersSession
     ):
         await users.with_options(classify=odd, retry=RetryPolicy(attempts=1)).get_user_list()
     for kind in (ValueError, "x"):
-        wrong = Verdict(kind)  # type: ignore[arg-type]
+        wrong = Verdict(kind)  # type: ignore[arg-type]  # wrong on purpose
         view = users.with_options(classify=lambda *_, wrong=wrong: wrong, retry=RetryPolicy(attempts=1))
         with pytest.raises(MalformedResponse, match="not a Verdict of a ResponseError"):
             await view.get_user_list()

@@ -228,8 +228,8 @@ class Dispatcher:
         if not await self.limiter.acquire_place(options.retry.max_pause):
             return self._still_paused(call)
         try:
-            if self._pause(options):
-                return self._pause(options)
+            if (pause := self._pause(options)) > 0:
+                return pause
             # Ahead of the slot, which would stand idle while the disk is at work.
             await call.intent.declare(self._wall_clock())
             return await self._attempt_in_slot(call, options, credentials, queued)
@@ -243,9 +243,9 @@ class Dispatcher:
         if not await limiter.acquire_slot(options.retry.max_pause):
             return self._still_paused(call)
         try:
-            if call.intent is not None and self._pause(options):
+            if call.intent is not None and (pause := self._pause(options)) > 0:
                 # What waits for its end must not be left in doubt by a crash.
-                return self._pause(options)
+                return pause
             if not await limiter.take_turn(options.retry.max_pause):
                 return self._still_paused(call)
             # While it waited the session may have been closed, or another write may have ended in doubt.

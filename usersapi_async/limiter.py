@@ -82,10 +82,20 @@ class _Queue:
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def join(self, patience: float = math.inf) -> asyncio.Future[bool]:
-        waiter = asyncio.get_running_loop().create_future()
+    async def wait(
+        self, patience: float, *, joined: Callable[[], None], give_back: Callable[[], None]
+    ) -> bool:
+        """Waits at the end; `joined` is called once it is there, `give_back` if its time had come when it was
+        cancelled."""
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiters.append((waiter, patience))
-        return waiter
+        joined()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.result():
+                give_back()
+            raise
 
     def release_one(self) -> bool:
         """Lets the first go; False when nobody waits."""
@@ -115,14 +125,7 @@ class _Gate:
         if self.taken < self._capacity() and not self.queue:
             self.taken += 1
             return True
-        waiter = self.queue.join(patience)
-        self.fill()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result():
-                self.release()
-            raise
+        return await self.queue.wait(patience, joined=self.fill, give_back=self.release)
 
     def release(self) -> None:
         self.taken -= 1
@@ -149,7 +152,7 @@ class Limiter:
             Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
         )
         self._slots = _Gate(lambda: self.limit)
-        self._places = _Gate(lambda: self.limit + min(self.limit, self.most_ahead))
+        self._places = _Gate(lambda: self.limit + min(self.limit, _MOST_AHEAD))
         self._turns = _Queue()
         self._next_turn = -math.inf
         self._resume_at = -math.inf
@@ -226,14 +229,7 @@ class Limiter:
         if not self._turns and self._ready_at() <= self._clock.now():
             self._take()
             return True
-        waiter = self._turns.join(patience)
-        self._arm()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result():
-                self._give_back()
-            raise
+        return await self._turns.wait(patience, joined=self._arm, give_back=self._give_back)
 
     def pause(self, seconds: float) -> None:
         """Nobody gets a turn for so long; a longer pause in force stays. Who waits with less patience, for a

@@ -70,23 +70,20 @@ class Store:
     """An SQLite file with one writer.
 
     What a run writes is added to the end of a log: one page for many rows, while keys that are HMACs would
-    touch a page each. The next run sorts the log into the table by key when it opens
-    the file, and asks there.
+    touch a page each. The next run sorts the log into the table by key when it opens the file, and asks
+    there.
     """
 
     def __init__(self, path: Path, given_secret: bytes | None) -> None:
         self._path = path
         self._given_secret = given_secret
-        self._secret = b""
         self._keyed: hmac.HMAC | None = None
         self._connection: sqlite3.Connection | None = None
 
     def digest(self, kind: str, value: str) -> bytes:
         """A value that shows nothing, and is the same for the same value; `kind` keeps kinds apart."""
-        if self._keyed is None:
-            self._keyed = hmac.new(self._secret, digestmod="sha256")
         # A copy has the key's part of the work done.
-        keyed = self._keyed.copy()
+        keyed = cast("hmac.HMAC", self._keyed).copy()
         keyed.update(f"{kind}:{value}".encode())
         return keyed.digest()
 
@@ -132,7 +129,7 @@ class Store:
         """Opens the file for work on what `binding` says: it must be what it was made for."""
         new = not self._path.exists()
         # The secret is made first: a journal without one could not be read again.
-        self._secret = self._found_secret(new=new)
+        self._keyed = hmac.new(self._found_secret(new=new), digestmod="sha256")
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=0)
         self._connection = connection
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -124,8 +124,8 @@ class Journal:
 
     async def count(self) -> tuple[int, int]:
         """How many operations earlier runs have left, and how many of them without a known end."""
-        operations, doubts = await self._in_thread(self._store.count, State.SUCCEEDED)
-        return operations, doubts
+        counts: tuple[int, int] = await self._in_thread(self._store.count, State.SUCCEEDED)
+        return counts
 
     async def declare(self, key: bytes, payload: bytes, sent_at: float) -> None:
         """Makes durable that the operation is about to be sent. Raises `JournalError`."""
@@ -148,16 +148,18 @@ class Journal:
             if entry is None
             else (entry.payload, int(entry.state), entry.clogin_id, entry.sent_at, entry.ended_at)
         )
-        if self._flushing is None:
-            self._flushing = asyncio.ensure_future(self._flush())
+        self._begin_flushing()
 
     async def _flushed(self, key: bytes) -> Columns | None:
         """What is known of a key that was asked for, once all that was changed by now is durable."""
         waiter: asyncio.Future[Columns | None] = asyncio.get_running_loop().create_future()
         self._waiters.append((key, waiter))
+        self._begin_flushing()
+        return await waiter
+
+    def _begin_flushing(self) -> None:
         if self._flushing is None:
             self._flushing = asyncio.ensure_future(self._flush())
-        return await waiter
 
     async def _flush(self) -> None:
         """Writes all that is pending, and what comes up meanwhile together."""
@@ -194,6 +196,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Ref):
         return {"ref": value.key}
     if isinstance(value, Checked):
+        # What is checked is an attrs class, which its base's type does not say.
         fields = {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}  # type: ignore[arg-type]
         return {"action": getattr(value, "action", ""), **fields}
     if isinstance(value, Mapping):
