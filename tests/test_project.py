@@ -71,7 +71,8 @@ ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer 
 Paused Payload PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
 RequestRejected RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError
 SetStatus SetStatusResponse SourceError Succeeded Timeout TransportError Update UpdateResponse UserInfo
-UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify reconcile
+UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify
+present_ids reconcile
 """
 
 

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         SetStatus,
         Update,
     )
-    from .reconciling import Reconciliation, reconcile
+    from .reconciling import Reconciliation, present_ids, reconcile
     from .responses import (
         AddEmailResponse,
         AddProductResponse,
@@ -98,7 +98,7 @@ _HOMES = {
     "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
     "payloads": "AddEmail AddProduct Create CreateChild Custom Email GetInfo GetUserList Login Payload"
     " Product Ref SetStatus Update",
-    "reconciling": "Reconciliation reconcile",
+    "reconciling": "Reconciliation present_ids reconcile",
     "responses": "AddEmailResponse AddProductResponse CartEntry CreateChildResponse CreateResponse"
     " GetInfoResponse ListedUser LoginResponse MetaInfo Response SetStatusResponse UpdateResponse"
     " UserInfo UserListResponse",
@@ -187,6 +187,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "classify",
+    "present_ids",
     "reconcile",
 ]
 

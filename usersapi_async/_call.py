@@ -28,6 +28,9 @@ class Intent(Protocol):
     async def withdraw(self) -> None:
         """Makes durable that it was not carried out."""
 
+    def hurry(self) -> None:
+        """Has what is being made durable, for this call and others, done soon: they hold up the sending."""
+
 
 @attrs.define(eq=False)
 class Call:

@@ -10,7 +10,7 @@ import attrs
 
 from . import wire
 from .errors import OutcomeUnknown, PayloadError
-from .payloads import Create, CreateChild
+from .payloads import Create, CreateChild, Ref
 
 _MOST_ESCAPES = 4
 _FEWEST = 8
@@ -26,10 +26,32 @@ def plain(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
     text = str(value)
+    if text.isascii() and "&" not in text:
+        # Nearly all values, and three times as fast.
+        return " ".join(text.split()).casefold()
     # More than once, so that a text that looks escaped itself ("a&param", "&amp;") is the same as its escape.
     for _ in range(_MOST_ESCAPES):
         text = html.unescape(text)
     return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+def natural_key(payload: object) -> str | None:
+    """One text for creates of one person, whatever key a caller gives them; None when nothing tells them from
+    others: a name alone does only within a family."""
+    if not isinstance(payload, (Create, CreateChild)):
+        return None
+    if isinstance(payload.clogin_id, int) and payload.clogin_id:
+        return f"id {payload.clogin_id}"
+    values = payload.doc
+    if username := plain(values.get("username")):
+        return f"username {username}"
+    parent = payload.connected_to if isinstance(payload, CreateChild) else None
+    name = " ".join(plain(values.get(field)) for field in _NAME).strip()
+    if parent is not None:
+        where = f"key {parent.key}" if isinstance(parent, Ref) else f"id {parent}"
+        return f"child {name} of {where}" if name else None
+    email = plain(values.get("main_email"))
+    return f"email {email} {name}" if email else None
 
 
 @attrs.frozen

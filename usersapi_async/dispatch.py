@@ -231,6 +231,7 @@ class Dispatcher:
             if (pause := self._pause(options)) > 0:
                 return pause
             # Ahead of the slot, which would stand idle while the disk is at work.
+            self._hurry(call)
             await call.intent.declare(self._wall_clock())
             return await self._attempt_in_slot(call, options, credentials, queued)
         finally:
@@ -255,6 +256,11 @@ class Dispatcher:
             return await self._send(call, options, credentials, transport, queued)
         finally:
             limiter.release_slot()
+            self._hurry(call)
+
+    def _hurry(self, call: Call) -> None:
+        if call.intent is not None and self.limiter.is_running_dry:
+            call.intent.hurry()
 
     async def _send(
         self, call: Call, options: Options, credentials: Credentials, transport: Transport, queued: float

@@ -152,7 +152,7 @@ class Limiter:
             Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
         )
         self._slots = _Gate(lambda: self.limit)
-        self._places = _Gate(lambda: self.limit + min(self.limit, _MOST_AHEAD))
+        self._places = _Gate(lambda: self.limit + self._ahead())
         self._turns = _Queue()
         self._next_turn = -math.inf
         self._resume_at = -math.inf
@@ -178,6 +178,11 @@ class Limiter:
     def in_flight(self) -> int:
         """How many slots are taken."""
         return self._slots.taken
+
+    @property
+    def is_running_dry(self) -> bool:
+        """Whether so few wait for a slot that slots may soon stand idle, though more have a place."""
+        return 4 * len(self._slots.queue) < self._ahead()
 
     @property
     def paused_for(self) -> float:
@@ -247,6 +252,9 @@ class Limiter:
     def now(self) -> float:
         """The limiter's clock, for `observe`."""
         return self._clock.now()
+
+    def _ahead(self) -> int:
+        return min(self.limit, _MOST_AHEAD)
 
     def _ready_at(self) -> float:
         return max(self._resume_at, self._next_turn)

@@ -112,6 +112,23 @@ async def reconcile(
     return tally.result()
 
 
+async def present_ids(users: UsersSession, *, group_id: int | None = None) -> frozenset[int] | None:
+    """The ids of everybody in a group, the excluded too: what `reconcile` needs as ``known_ids``, if it is
+    asked for before the creates.
+
+    It walks through the list until two walks agree. None when none did, or a read failed.
+    """
+
+    async def page(position: int) -> UserListResponse:
+        return await users.get_user_list(with_excluded=True, starting_position=position, group_id=group_id)
+
+    try:
+        sight, agreed = await Walker(page, (), None, None).agreed()
+    except UsersApiError:
+        return None
+    return frozenset(sight.connected) if agreed else None
+
+
 def _are_doubts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, OutcomeUnknown) for one in value.values())
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from usersapi_async import (
     BatchRunner,
     Create,
+    CreateChild,
     Journal,
     Outcome,
+    Ref,
     UsersSession,
 )
 from usersapi_async.batch.journal import canonical
@@ -31,6 +33,14 @@ def people(count: int) -> list[tuple[str, Create]]:
     return [person(number) for number in range(count)]
 
 
+def family() -> list[tuple[str, Any]]:
+    """A parent who can be told by an email, and a child who can't."""
+    return [
+        person(1, main_email="n@example.org"),
+        ("child", CreateChild(connected_to=Ref("row 1"), doc={})),
+    ]
+
+
 def by_key(outcomes: Iterable[Outcome]) -> dict[object, Outcome]:
     """Each outcome by its key."""
     return {outcome.key: outcome for outcome in outcomes}
@@ -48,6 +58,6 @@ async def declared(users: UsersSession, path: Path, rows: Iterable[tuple[str, An
     await journal.open(await users.identity())
     for key, payload in rows:
         await journal.declare(
-            journal.digest("key", key), journal.digest("payload", canonical(payload)), sent_at=1e9
+            journal.digest("key", key), journal.digest("payload", canonical(payload)), None, sent_at=1e9
         )
     await journal.close()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
 
 MANY = 1200
-SENDING: Columns = (b"p" * 32, State.SENDING, None, 1e9, None)
-SUCCEEDED: Columns = (b"p" * 32, State.SUCCEEDED, 102670540, None, None)
+SENDING: Columns = (b"p" * 32, None, State.SENDING, None, 1e9, None)
+SUCCEEDED: Columns = (b"p" * 32, b"n" * 32, State.SUCCEEDED, 102670540, None, None)
 
 
 def opened(path: Path) -> Store:
@@ -37,11 +37,13 @@ def test_the_latest_word_counts(path: Path) -> None:
     store = opened(path)
     first, second, third = keys(3)
     store.commit(Changes({first: SENDING, second: SENDING, third: SENDING}))
-    assert store.commit(Changes({first: SUCCEEDED, second: None}, {first})) == {}
+    assert store.commit(Changes({first: SUCCEEDED, second: None}, {first})) == ({}, set())
     store.close()
     store = opened(path)
     assert store.count(State.SUCCEEDED) == (2, 1)
-    assert store.commit(Changes(asked={first, second, third})) == {first: SUCCEEDED, third: SENDING}
+    found = {first: SUCCEEDED, third: SENDING}
+    asked = Changes(asked={first, second, third}, asked_people={b"n" * 32, b"p" * 32})
+    assert store.commit(asked) == (found, {b"n" * 32})
     store.close()
 
 
@@ -52,7 +54,7 @@ def test_many_at_once(path: Path) -> None:
     store.close()
     store = opened(path)
     assert store.count(State.SUCCEEDED) == (MANY, 0)
-    assert store.commit(Changes(asked=set(keys()))) == dict.fromkeys(keys(), SUCCEEDED)
+    assert store.commit(Changes(asked=set(keys()))) == (dict.fromkeys(keys(), SUCCEEDED), set())
     store.close()
 
 
@@ -83,6 +85,9 @@ class Intent:
         """The server asks for a pause."""
         self.told.append("declared")
         self.users.limiter.pause(self.seconds)
+
+    def hurry(self) -> None:
+        """Nothing waits to be written."""
 
     async def withdraw(self) -> None:
         """It was not carried out."""

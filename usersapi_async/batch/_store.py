@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hmac
 import itertools
+import math
 import os
 import secrets
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -30,31 +33,24 @@ _SCHEMAS = (
     ) WITHOUT ROWID;
     """,
     """
-    CREATE TABLE log (
-        id INTEGER PRIMARY KEY,
-        key BLOB NOT NULL,
-        payload BLOB NOT NULL,
-        state INTEGER NOT NULL,
-        clogin_id INTEGER,
-        sent_at REAL,
-        ended_at REAL
-    );
+    ALTER TABLE operations ADD COLUMN person BLOB;
+    CREATE INDEX people ON operations (person) WHERE person IS NOT NULL;
+    CREATE TABLE log (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+    CREATE TABLE known (clogin_id INTEGER PRIMARY KEY);
     """,
 )
 """What each version added to the one before it."""
-_FOLD = """
-    INSERT OR REPLACE INTO operations
-        SELECT key, payload, state, clogin_id, sent_at, ended_at FROM log
-        WHERE id IN (SELECT max(id) FROM log GROUP BY key) ORDER BY key;
-    DELETE FROM operations WHERE state = 0;
-    DELETE FROM log;
-"""
+_ENTRY = struct.Struct("<32s32s32sBqdd")
+"""One of the log's entries: the columns; 0 and NaN are None."""
+_FOLDED_AT_ONCE = 50_000
 _MOST_AT_ONCE = 500
-"""Rows of one statement; SQLite takes 32,766 values."""
+"""Keys asked for by one statement; SQLite takes 32,766."""
 
-Columns: TypeAlias = tuple[bytes, int, int | None, float | None, float | None]
-"""An operation as it is stored, without its key: payload, state, clogin_id, sent_at, ended_at."""
-_NOTHING: Columns = (b"", 0, None, None, None)
+Columns: TypeAlias = tuple[bytes, bytes | None, int, int | None, float | None, float | None]
+"""An operation as it is stored, without its key: payload, person, state, clogin_id, sent_at, ended_at."""
+Known: TypeAlias = tuple[Mapping[bytes, Columns], AbstractSet[bytes]]
+"""Of what was asked for: the operations that there are, by key, and the people."""
+_NOTHING: Columns = (b"", None, 0, None, None, None)
 
 
 @attrs.define
@@ -64,13 +60,14 @@ class Changes:
     written: dict[bytes, Columns | None] = attrs.field(factory=dict, repr=False)
     """By key; None: the journal is to hold nothing of it."""
     asked: set[bytes] = attrs.field(factory=set, repr=False)
+    asked_people: set[bytes] = attrs.field(factory=set, repr=False)
 
 
 class Store:
     """An SQLite file with one writer.
 
-    What a run writes is added to the end of a log: one page for many rows, while keys that are HMACs would
-    touch a page each. The next run sorts the log into the table by key when it opens the file, and asks
+    What a run writes is added to the end of a log, packed: one page for many rows, while keys that are HMACs
+    would touch a page each. The next run sorts the log into the table by key when it opens the file, and asks
     there.
     """
 
@@ -87,35 +84,43 @@ class Store:
         keyed.update(f"{kind}:{value}".encode())
         return keyed.digest()
 
-    def commit(self, changes: Changes) -> dict[bytes, Columns]:
-        """Makes the changes durable, by one sync, and gives what is known of the keys asked for.
-
-        Each statement lets go of the interpreter's lock and may wait for it while the event loop is at work.
-        So there are as few as can be: one for all rows, which is then a transaction by itself.
-        """
-        statements = list(
-            _statements(
-                "INSERT INTO log (key, payload, state, clogin_id, sent_at, ended_at) VALUES {}",
-                "(?, ?, ?, ?, ?, ?)",
-                ((key, *(columns or _NOTHING)) for key, columns in changes.written.items()),
-            )
-        )
+    def commit(self, changes: Changes) -> Known:
+        """Makes the changes durable, by one sync; then gives what is known of the keys and of the people that
+        are asked for."""
         connection = cast("sqlite3.Connection", self._connection)
-        if len(statements) > 1:
-            statements = [("BEGIN", ()), *statements, ("COMMIT", ())]
-        try:
-            for sql, values in statements:
-                connection.execute(sql, values)
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        questions = _statements(
-            "SELECT key, payload, state, clogin_id, sent_at, ended_at FROM operations WHERE key IN ({})",
-            "?",
-            ((key,) for key in changes.asked),
+        if changes.written:
+            # One statement, which is then a transaction by itself: each lets go of the interpreter's lock and
+            # may wait for it while the event loop is at work.
+            entries = b"".join(itertools.starmap(_packed, changes.written.items()))
+            connection.execute("INSERT INTO log (entries) VALUES (?)", (entries,))
+        found = _select(
+            connection,
+            "SELECT key, payload, person, state, clogin_id, sent_at, ended_at"
+            " FROM operations WHERE key IN ({})",
+            changes.asked,
         )
-        return {row[0]: row[1:] for sql, values in questions for row in connection.execute(sql, values)}
+        people = _select(
+            connection, "SELECT person FROM operations WHERE person IN ({})", changes.asked_people
+        )
+        return {row[0]: cast("Columns", row[1:]) for row in found}, {person for (person,) in people}
+
+    def remember(self, ids: Iterable[int]) -> None:
+        """Makes durable who was there before the first run."""
+        connection = cast("sqlite3.Connection", self._connection)
+        connection.execute("BEGIN")
+        connection.executemany("INSERT OR IGNORE INTO known VALUES (?)", ((known,) for known in ids))
+        connection.execute("INSERT OR REPLACE INTO about VALUES ('known', x'01')")
+        connection.execute("COMMIT")
+
+    def known(self) -> set[int] | None:
+        """Who was there before the first run, if that was noted, and who was made by earlier ones."""
+        connection = cast("sqlite3.Connection", self._connection)
+        if not connection.execute("SELECT 1 FROM about WHERE name = 'known'").fetchone():
+            return None
+        ids = connection.execute(
+            "SELECT clogin_id FROM known UNION SELECT clogin_id FROM operations WHERE clogin_id IS NOT NULL"
+        )
+        return {clogin_id for (clogin_id,) in ids}
 
     def count(self, settled: int) -> tuple[int, int]:
         """How many operations there are, and how many in another state than `settled`."""
@@ -141,9 +146,10 @@ class Store:
             version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         ):
             raise JournalError(f"journal {self._path.name}: not a journal that this version can read")
-        for script in (*_SCHEMAS[version:], f"PRAGMA user_version = {_VERSION}", _FOLD):
+        for script in (*_SCHEMAS[version:], f"PRAGMA user_version = {_VERSION}"):
             for statement in script.split(";"):
                 connection.execute(statement)
+        _fold(connection)
         self._check_binding(connection, binding)
         connection.execute("COMMIT")
 
@@ -180,12 +186,46 @@ class Store:
             self._connection = None
 
 
-def _statements(sql: str, row: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """`sql` with a `row` of places for each of `rows`, in portions."""
-    left = iter(rows)
-    while portion := list(itertools.islice(left, _MOST_AT_ONCE)):
-        places = ", ".join([row] * len(portion))
-        yield sql.format(places), tuple(itertools.chain.from_iterable(portion))
+def _packed(key: bytes, columns: Columns | None) -> bytes:
+    payload, person, state, clogin_id, sent_at, ended_at = columns or _NOTHING
+    return _ENTRY.pack(
+        key,
+        payload,
+        person or b"",
+        state,
+        clogin_id or 0,
+        math.nan if sent_at is None else sent_at,
+        math.nan if ended_at is None else ended_at,
+    )
+
+
+def _unpacked(entries: bytes) -> Iterator[tuple[bytes, Columns]]:
+    for key, payload, person, state, clogin_id, sent_at, ended_at in _ENTRY.iter_unpack(entries):
+        times = (None if math.isnan(time) else time for time in (sent_at, ended_at))
+        yield key, (payload, person if any(person) else None, state, clogin_id or None, *times)
+
+
+def _fold(connection: sqlite3.Connection) -> None:
+    """Sorts the log into the table, in portions that fit into memory: the latest word on a key counts."""
+    rows = connection.execute("SELECT entries FROM log ORDER BY id")
+    entries = itertools.chain.from_iterable(_unpacked(entries) for (entries,) in rows)
+    while portion := dict(itertools.islice(entries, _FOLDED_AT_ONCE)):
+        operations = sorted((key, *columns) for key, columns in portion.items() if columns[2])
+        connection.executemany(
+            "INSERT OR REPLACE INTO operations"
+            " (key, payload, person, state, clogin_id, sent_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            operations,
+        )
+        gone = ((key,) for key, columns in portion.items() if not columns[2])
+        connection.executemany("DELETE FROM operations WHERE key = ?", gone)
+    connection.execute("DELETE FROM log")
+
+
+def _select(connection: sqlite3.Connection, sql: str, values: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
+    """What `sql` gives for `values`, asked for in portions."""
+    left = iter(values)
+    while portion := tuple(itertools.islice(left, _MOST_AT_ONCE)):
+        yield from connection.execute(sql.format(", ".join("?" * len(portion))), portion)
 
 
 def words(error: sqlite3.Error | OSError) -> str:

@@ -11,31 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 
 from usersapi_async import _arguments
 from usersapi_async.errors import ConfigurationError, JournalError
 from usersapi_async.payloads import Checked, Ref
 
-from ._store import SECRET_BYTES, Changes, Columns, Store, words
+from ._store import SECRET_BYTES, Changes, Columns, Known, Store, words
 
-_GATHER = 0.002
+_GATHER = 0.005
 """Seconds between two commits in which more comes together for the next: each costs about as much as the
 sending of a row does, however little it holds."""
+_LONGEST = 0.03
+"""The same where nobody is held up by it."""
 _SIBLINGS = 8
 """Operations under way below which nothing is waited for: with so few, each wait would show."""
-
-
-# Made once: `json.dumps` makes another encoder for each call that has options.
-_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 
 
 class State(enum.IntEnum):
@@ -55,11 +55,12 @@ class State(enum.IntEnum):
 class Entry:
     """What the journal holds of one operation; times in Unix time."""
 
-    state: State
     payload: bytes = attrs.field(repr=False)
-    clogin_id: int | None = None
-    sent_at: float | None = None
-    ended_at: float | None = None
+    person: bytes | None = attrs.field(repr=False)
+    state: State
+    clogin_id: int | None
+    sent_at: float | None
+    ended_at: float | None
 
 
 @_arguments.shielded
@@ -81,7 +82,8 @@ class Journal:
         self._executor: ThreadPoolExecutor | None = None
         self._changes = Changes()
         self._under_way: set[bytes] = set()
-        self._waiters: list[tuple[bytes, asyncio.Future[Columns | None]]] = []
+        self._hurried = asyncio.Event()
+        self._waiters: list[asyncio.Future[Known]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._error: JournalError | None = None
 
@@ -104,6 +106,7 @@ class Journal:
         if self._executor is None:
             return
         while self._flushing is not None:
+            self.hurry()
             await asyncio.wait([self._flushing])
         executor, self._executor = self._executor, None
         await asyncio.get_running_loop().run_in_executor(executor, self._store.close)
@@ -116,71 +119,104 @@ class Journal:
     async def find(self, key: bytes) -> Entry | None:
         """What was known of the operation with that key's digest when the journal was opened."""
         self._changes.asked.add(key)
-        found = await self._flushed(key)
+        self.hurry()
+        operations, _ = await self._flushed()
+        found = operations.get(key)
         if found is None:
             return None
-        payload, state, clogin_id, sent_at, ended_at = found
-        return Entry(State(state), payload, clogin_id, sent_at, ended_at)
+        payload, person, state, clogin_id, sent_at, ended_at = found
+        return Entry(payload, person, State(state), clogin_id, sent_at, ended_at)
+
+    async def has_person(self, person: bytes) -> bool:
+        """Whether an operation is known, under whatever key, that made that person."""
+        self._changes.asked_people.add(person)
+        self.hurry()
+        _, people = await self._flushed()
+        return person in people
 
     async def count(self) -> tuple[int, int]:
         """How many operations earlier runs have left, and how many of them without a known end."""
         counts: tuple[int, int] = await self._in_thread(self._store.count, State.SUCCEEDED)
         return counts
 
-    async def declare(self, key: bytes, payload: bytes, sent_at: float) -> None:
-        """Makes durable that the operation is about to be sent. Raises `JournalError`."""
-        self.record(key, Entry(State.SENDING, payload, sent_at=sent_at))
-        await self._flushed(key)
+    async def remember(self, ids: Collection[int]) -> None:
+        """Makes durable who was there before the first run."""
+        await self._in_thread(self._store.remember, ids)
+
+    async def known_ids(self) -> set[int] | None:
+        """Who was there before the first run, and who was made by an earlier one; None: it was not noted."""
+        known: set[int] | None = await self._in_thread(self._store.known)
+        return known
+
+    async def declare(self, key: bytes, payload: bytes, person: bytes | None, sent_at: float) -> None:
+        """Makes durable that the operation is about to be sent. Raises `JournalError`.
+
+        It may take a little longer than it must, so that others come with it, unless somebody calls `hurry`.
+        """
+        self.record(key, (payload, person, State.SENDING, None, sent_at, None))
+        await self._flushed()
 
     async def withdraw(self, key: bytes) -> None:
         """Makes durable that it was not carried out."""
         self.record(key, None)
-        await self._flushed(key)
+        self.hurry()
+        await self._flushed()
 
-    def record(self, key: bytes, entry: Entry | None) -> None:
+    def hurry(self) -> None:
+        """Has what is pending written soon: somebody is held up by it."""
+        self._hurried.set()
+
+    def record(self, key: bytes, columns: Columns | None) -> None:
         """Has what is known of an operation written, without a wait; None: it was not carried out."""
-        if entry is not None and entry.state is State.SENDING:
+        if columns is not None and columns[2] == State.SENDING:
             self._under_way.add(key)
         else:
             self._under_way.discard(key)
-        self._changes.written[key] = (
-            None
-            if entry is None
-            else (entry.payload, int(entry.state), entry.clogin_id, entry.sent_at, entry.ended_at)
-        )
-        self._begin_flushing()
+        self._changes.written[key] = columns
+        if self._flushing is None:
+            self._begin_flushing()
 
-    async def _flushed(self, key: bytes) -> Columns | None:
-        """What is known of a key that was asked for, once all that was changed by now is durable."""
-        waiter: asyncio.Future[Columns | None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((key, waiter))
-        self._begin_flushing()
+    async def _flushed(self) -> Known:
+        """What is known of all that was asked for, once all that was changed by now is durable."""
+        waiter: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        if self._flushing is None:
+            self._begin_flushing()
         return await waiter
 
     def _begin_flushing(self) -> None:
-        if self._flushing is None:
-            self._flushing = asyncio.ensure_future(self._flush())
+        self._flushing = asyncio.ensure_future(self._flush())
 
     async def _flush(self) -> None:
         """Writes all that is pending, and what comes up meanwhile together."""
         while self._changes.written or self._waiters:
+            self._hurried.clear()
             changes, self._changes = self._changes, Changes()
             waiters, self._waiters = self._waiters, []
-            found: Mapping[bytes, Columns] = {}
+            found: Known = ({}, set())
             if self._error is None:
                 try:
                     found = await self._in_thread(self._store.commit, changes)
                 except JournalError as error:
                     self._error = error
-            for key, waiter in waiters:
+            for waiter in waiters:
                 if waiter.done():
                     continue
                 if self._error is None:
-                    waiter.set_result(found.get(key))
+                    waiter.set_result(found)
                 else:
                     waiter.set_exception(JournalError(str(self._error)))
-            await asyncio.sleep(_GATHER if len(self._under_way) >= _SIBLINGS else 0)
+            await self._gather()
         self._flushing = None
+
+    async def _gather(self) -> None:
+        """Lets more come together for the next commit."""
+        if len(self._under_way) < _SIBLINGS:
+            await asyncio.sleep(0)
+            return
+        await asyncio.sleep(_GATHER)
+        with anyio.move_on_after(_LONGEST):
+            await self._hurried.wait()
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         failure: JournalError | None = None
@@ -191,19 +227,25 @@ class Journal:
         raise failure
 
 
-def _plain(value: Any) -> Any:
-    """A payload as JSON can say it, the same for the same payload; a reference by the key that it names."""
+def _plain(value: Ref | Checked) -> dict[str, Any]:
+    """What JSON has no words for; a reference is the key that it names."""
     if isinstance(value, Ref):
         return {"ref": value.key}
-    if isinstance(value, Checked):
-        # What is checked is an attrs class, which its base's type does not say.
-        fields = {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}  # type: ignore[arg-type]
-        return {"action": getattr(value, "action", ""), **fields}
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
+    fields = {name: getattr(value, name) for name in _names(type(value))}  # type: ignore[arg-type]  # mypy: a slotted class that compares is no key; its type is
+    return {"action": getattr(value, "action", ""), **fields}
+
+
+@functools.cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(kind))
+
+
+# Made once: `json.dumps` makes another encoder for each call that has options.
+_encode = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=True, separators=(",", ":"), check_circular=False, default=_plain
+).encode
 
 
 def canonical(payload: Any) -> str:
-    """One text for one payload."""
-    return _encode(_plain(payload))
+    """One text for one payload, as it was given: the same in every version of this library."""
+    return _encode(payload)

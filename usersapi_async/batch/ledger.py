@@ -8,12 +8,14 @@ from typing import Literal, Self, cast
 import attrs
 
 from usersapi_async._call import Call
+from usersapi_async._recognition import natural_key
 from usersapi_async.errors import JournalError, OutcomeUnknown, PayloadError, UsersApiError
 from usersapi_async.payloads import AnyPayload
-from usersapi_async.reconciling import Reconciliation, reconcile
+from usersapi_async.reconciling import Reconciliation, present_ids, reconcile
 from usersapi_async.retry import Kind
 from usersapi_async.session import UsersSession
 
+from ._store import Columns
 from ._tasks import all_ended
 from .journal import Entry, Journal, State, canonical
 from .outcomes import InDoubt, Key, Outcome, Succeeded
@@ -26,10 +28,23 @@ class _Page:
 
     key: bytes = attrs.field(repr=False)
     payload: bytes = attrs.field(repr=False)
+    person: bytes | None = attrs.field(repr=False)
+    """Whom it is to make, as far as that can be told."""
     declared: bool = False
     """Whether it was told that the row is about to be sent."""
     recalled: bool = False
     """Whether it was asked: what this run adds it can't tell."""
+
+    def now(
+        self,
+        state: State,
+        *,
+        clogin_id: int | None = None,
+        sent_at: float | None = None,
+        ended_at: float | None = None,
+    ) -> Columns:
+        """What is known of it now."""
+        return self.payload, self.person, state, clogin_id, sent_at, ended_at
 
 
 class _Intent:
@@ -42,13 +57,18 @@ class _Intent:
     async def declare(self, now: float) -> None:
         """Makes durable, at Unix time `now`, that the request is about to be sent."""
         self._page.declared = True
-        await self._journal.declare(self._page.key, self._page.payload, now)
+        page = self._page
+        await self._journal.declare(page.key, page.payload, page.person, now)
 
     async def withdraw(self) -> None:
         """Makes durable that it was not carried out."""
         if self._page.declared:
             await self._journal.withdraw(self._page.key)
             self._page.declared = False
+
+    def hurry(self) -> None:
+        """Has what is being declared written soon."""
+        self._journal.hurry()
 
 
 class Ledger:
@@ -85,10 +105,15 @@ class Ledger:
         await self._journal.open(await self._users.identity())
         try:
             operations, self._unread = await self._journal.count()
+            self._is_new = not operations
+            if self._is_new and self._settles and self._marker_field is None:
+                # Who was there before can't be told any more once a create is in doubt.
+                present = await present_ids(self._users)
+                if present is not None:
+                    await self._journal.remember(present)
         except BaseException:
             await self._close()
             raise
-        self._is_new = not operations
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -102,16 +127,27 @@ class Ledger:
 
     def enter(self, row: Row) -> None:
         """Takes the row's fingerprint: of its payload as it was given, references and all."""
-        digest = self._journal.digest
-        self._pages[row.index] = _Page(digest("key", str(row.key)), digest("payload", canonical(row.payload)))
+        digest, person = self._journal.digest, natural_key(row.payload)
+        self._pages[row.index] = _Page(
+            digest("key", str(row.key)),
+            digest("payload", canonical(row.payload)),
+            None if person is None else digest("person", person),
+        )
 
     async def recall(self, row: Row) -> Outcome | Literal["held"] | None:
         """How the row ended in an earlier run; None: it didn't, or was not carried out."""
         page = self._pages[row.index]
-        # What this run adds to a new journal is never asked for: no key comes twice.
-        entry = None if self._is_new or page.recalled else await self._journal.find(page.key)
+        if self._is_new or page.recalled:
+            # What this run adds is never asked for: no key comes twice.
+            return None
+        entry = await self._journal.find(page.key)
         page.recalled = True
         if entry is None:
+            if page.person is not None and await self._journal.has_person(page.person):
+                fault = (
+                    "the journal holds the same person under another key; keep the keys from run to run @ key"
+                )
+                return lost(row, PayloadError([fault]))
             return None
         self._unread -= entry.state is not State.SUCCEEDED
         if entry.payload != page.payload:
@@ -150,14 +186,21 @@ class Ledger:
     async def settle(self, rows: list[Row]) -> list[tuple[Row, Outcome | None]]:
         """Looks those rows up: how each ended, or None for one that is not there and is to be sent."""
         doubts: dict[Key, OutcomeUnknown] = {row.index: row.doubt for row in rows if row.doubt is not None}
+        # It was noted who was in the session's group, not in another that a row may name.
+        is_noted = all(doubt.group_id == self._users.group_id for doubt in doubts.values())
         try:
-            known = await reconcile(self._users, doubts, marker_field=self._marker_field)
+            found = await reconcile(
+                self._users,
+                doubts,
+                marker_field=self._marker_field,
+                known_ids=await self._journal.known_ids() if is_noted else None,
+            )
             for row in rows:
-                if row.index in known.absent:
+                if row.index in found.absent:
                     await self._journal.withdraw(self._pages[row.index].key)
         except UsersApiError:
             return [(row, _unsettled(row)) for row in rows]
-        return [(row, _settled(row, known)) for row in rows]
+        return [(row, _settled(row, found)) for row in rows]
 
     def record(self, row: Row, outcome: Outcome) -> None:
         """Has the end of a row written."""
@@ -167,14 +210,13 @@ class Ledger:
         if isinstance(outcome, Succeeded):
             found = row.doubt is not None
             if found or (call is not None and call.kind in (Kind.NOT_REPEATABLE, Kind.ABSOLUTE_WRITE)):
-                self._journal.record(page.key, Entry(State.SUCCEEDED, page.payload, outcome.clogin_id))
+                self._journal.record(page.key, page.now(State.SUCCEEDED, clogin_id=outcome.clogin_id))
         elif not page.declared:
             return
         elif isinstance(outcome, InDoubt):
             error = outcome.error
             self._journal.record(
-                page.key,
-                Entry(State.IN_DOUBT, page.payload, sent_at=error.sent_at, ended_at=error.ended_at),
+                page.key, page.now(State.IN_DOUBT, sent_at=error.sent_at, ended_at=error.ended_at)
             )
         else:
             self._journal.record(page.key, None)
