@@ -6,6 +6,7 @@ what can't be read becomes a note instead of an error, unless the record needs i
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -71,9 +72,14 @@ def _reads(wanted: Callable[[Any], bool], read: Callable[[Any], Any]) -> None:
     converter.register_structure_hook_func(wanted, lambda value, _: read(value))
 
 
-converter.register_structure_hook(int, lambda value, _: _lenient.read_int(value))
-converter.register_structure_hook(Decimal, lambda value, _: _lenient.read_money(value))
-converter.register_structure_hook(str, lambda value, _: _lenient.read_str(value))
+_SCALARS: Mapping[Any, Callable[[Any], Any]] = {
+    int: _lenient.read_int,
+    Decimal: _lenient.read_money,
+    str: _lenient.read_str,
+}
+"""Each gives None for null by itself."""
+for _kind in _SCALARS:
+    converter.register_structure_hook(_kind, lambda value, kind: _SCALARS[kind](value))
 _reads(lambda kind: kind is Any, lambda value: value)
 _reads(lambda kind: getattr(kind, "__origin__", None) is Mapping, _lenient.read_map)
 
@@ -107,27 +113,58 @@ class _Place:
     keys: tuple[str, ...]
     required: bool
     strict: bool
-    spared: bool
+    is_spared: bool
     """An optional record: an empty object stands for none."""
-    kind: Any
-    read: Callable[[Any, Any], Any]
+    is_part: bool
+    """It holds a record, or several: their notes are the whole's too."""
+    read: Callable[[Any], Any]
+
+    def key_in(self, values: Mapping[str, Any]) -> str | None:
+        """The name under which its value arrived."""
+        for key in self.keys:
+            if key in values:
+                return key
+        if self.required:
+            raise Unreadable("required field missing", f".{self.name}")
+        return None
+
+    def note(self, odd: Unreadable, key: str) -> str:
+        """That the value can't be read. Raises `Unreadable` if it must be."""
+        if self.strict:
+            raise odd.below(f".{key}") from None
+        return f"{odd.reason} @ $.{key}{odd.path}"
 
 
 def _places(kind: type[attrs.AttrsInstance]) -> list[_Place]:
     attrs.resolve_types(kind)
+    is_record = _is_subclass(Record)
     return [
         _Place(
             field.name,
             field.metadata.get("names", (field.name,)),
             field.metadata.get("required", False),
             field.metadata.get("strict", False),
-            any(_is_subclass(Record)(part) for part in typing.get_args(field.type)),
-            field.type,
-            converter.get_structure_hook(field.type),
+            any(map(is_record, typing.get_args(field.type))),
+            any(map(is_record, (field.type, *typing.get_args(field.type)))),
+            _reader(field.type),
         )
         for field in attrs.fields(kind)
         if field.name not in ("extra", "problems")
     ]
+
+
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """How a value of that type is read. What may be null is read by what it may be else: cattrs' own hook for
+    it would be one more call for each value."""
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    if isinstance(kind, types.UnionType):
+        (kind,) = parts
+        read = _reader(kind)
+        return read if kind in _SCALARS else lambda value: None if value is None else read(value)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    hook = converter.get_structure_hook(kind)
+    return lambda value: hook(value, kind)
 
 
 def _with_nested_infos(user: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,26 +211,23 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
         values: dict[str, Any] = {}
         problems: list[str] = []
         for place in plan:
-            key = next((key for key in place.keys if key in left), None)
+            key = place.key_in(left)
             if key is None:
-                if place.required:
-                    raise Unreadable("required field missing", f".{place.name}")
                 continue
             raw = left.pop(key)
-            if place.spared and raw in ([], {}):
+            if place.is_spared and raw in ([], {}):
                 continue
             try:
-                found = place.read(raw, place.kind)
+                found = place.read(raw)
             except Unreadable as odd:
-                if place.strict:
-                    raise odd.below(f".{key}") from None
-                problems.append(f"{odd.reason} @ $.{key}{odd.path}")
+                problems.append(place.note(odd, key))
                 continue
             if place.required and found in (None, ""):
                 raise Unreadable("required field is empty", f".{key}")
             if found is not None:
                 values[place.name] = found
-                problems.extend(_moved_up(found, key))
+                if place.is_part:
+                    problems.extend(_moved_up(found, key))
         return kind(**values, extra=left, problems=tuple(problems))
 
     return structure

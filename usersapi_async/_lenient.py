@@ -15,7 +15,8 @@ _INT = re.compile(r"[+-]?\d{1,18}(?:\.0{1,6})?\Z")
 _MONEY = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,6})?\Z")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,6})?\Z")
 _BOOLS = {"true": True, "1": True, "false": False, "0": False, "": False}
-_LARGEST = 10**18
+_DIGITS = 18
+_LARGEST = 10**_DIGITS
 
 
 class Unreadable(ValueError):
@@ -46,6 +47,9 @@ def _number(value: str, plain: re.Pattern[str]) -> str | None:
 
 def read_int(value: Any) -> int | None:
     """``"2"``, ``2``, ``2.0``, ``"1,234"``; null and ``""`` are None."""
+    if type(value) is str and len(value) < _DIGITS and value.isascii() and value.isdecimal():
+        # Nearly every value, and a third of the time.
+        return int(value)
     if value is None or value == "":
         return None
     if isinstance(value, bool):
