@@ -13,7 +13,7 @@ import enum
 import math
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from .settings import Credentials, Timeout
 
 _LARGEST_HEAD = 16_384
-_CHUNK = 65_536
 
 
 class Phase(enum.Enum):
@@ -246,8 +245,8 @@ class Transport:
                     max_field_size=_LARGEST_HEAD,
                 ) as response,
             ):
-                answer = Answer(response.status, _lowered(response.headers), flaw="cut short")
-                answer = await self._read(response, answer)
+                answer = Answer(response.status, response.headers, flaw="cut short")
+                answer = await self._read(response)
         except asyncio.CancelledError as error:
             broken_off = error
         except Exception as error:  # noqa: BLE001 (what aiohttp can raise is not closed)
@@ -260,14 +259,14 @@ class Transport:
         finally:
             del broken_off
 
-    async def _read(self, response: aiohttp.ClientResponse, head: Answer) -> Answer:
-        received = _Received()
-        async for part in response.content.iter_chunked(_CHUNK):
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+        received, content = _Received(), response.content
+        while part := await content.readany():
             received.add(part)
             if received.size > self._settings.max_response_bytes:
                 response.close()
-                return attrs.evolve(head, flaw="too large")
-        return attrs.evolve(head, body=received.whole(), flaw=None)
+                return Answer(response.status, response.headers, flaw="too large")
+        return Answer(response.status, response.headers, received.whole())
 
 
 def _headers(credentials: Credentials, timestamp: int) -> dict[str, str]:
@@ -279,10 +278,6 @@ def _headers(credentials: Credentials, timestamp: int) -> dict[str, str]:
     if SEND_TIMESTAMP:
         headers["Timestamp"] = str(timestamp)
     return headers
-
-
-def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _translated(error: Exception, watch: Watch, answer: Answer | None) -> Answer | UsersApiError:

@@ -37,8 +37,8 @@ from .errors import (
 class Answer:
     """One answer of the server, as far as it was read.
 
-    ``flaw`` says why ``body`` is not whole ("cut short", "too large", …), None when it is. Header names
-    are lower case.
+    ``flaw`` says why ``body`` is not whole ("cut short", "too large", …), None when it is. ``headers`` are
+    asked for by lower-case names.
     """
 
     status: int
