@@ -22,8 +22,8 @@ from usersapi_async.dispatch import _signal
 class Rounds:
     """Hands a controller whole rounds of answers."""
 
-    def __init__(self) -> None:
-        self.controller = Adaptive()
+    def __init__(self, controller: Adaptive | None = None) -> None:
+        self.controller = controller or Adaptive()
         self.now = 0.0
 
     @property
@@ -62,6 +62,24 @@ def test_grows_by_its_square_root() -> None:
     for _ in range(20):
         rounds.play()
     assert rounds.limit == rounds.controller.most == 100
+
+
+@pytest.mark.parametrize(("start", "limit"), [(0, 4), (3, 4), (4, 4), (37.5, 37), (100, 100), (1000, 100)])
+def test_starts_where_it_is_told(start: float, limit: int) -> None:
+    """A limit that was found before is where it starts, within its bounds; a low one may be an outage's."""
+    assert Adaptive(start).limit == limit
+
+
+def test_a_start_is_proven() -> None:
+    """A limit that still fits is kept; one above what the server works on at once comes down first."""
+    fits = Rounds(Adaptive(40))
+    limits = [fits.play(0.1) for _ in range(10)]
+    assert min(limits) >= 34
+    assert limits[-1] > 40
+    too_high = Rounds(Adaptive(60))
+    for _ in range(10):
+        too_high.play(0.1 * max(1.0, too_high.limit / 20))
+    assert 20 <= too_high.limit <= 30
 
 
 def test_stays_when_it_is_not_used() -> None:

@@ -168,17 +168,18 @@ class _Ceiling:
 
 
 class Adaptive:
-    """A limit that is found."""
+    """A limit that is found; `start` is one that was found before, and at least the usual one."""
 
     most = _MOST
 
-    def __init__(self) -> None:
-        self._limit = float(_START)
-        self._round = _Round(-math.inf, _START, starting=True)
+    def __init__(self, start: float = _START) -> None:
+        self._limit = float(min(max(_START, start), _MOST))
+        self._starting = self._limit == _START
+        self._round = _Round(-math.inf, self.limit, starting=self._starting)
         self._baseline = math.inf
-        self._starting = True
         self._slow_rounds = 0
-        self._rounds_to_dip = _ROUNDS_TO_DIP
+        # The first latencies of one that starts high may already hold a queue: a dip tells.
+        self._rounds_to_dip = _ROUNDS_TO_DIP if self._starting else 1
         self._dip: _Dip | None = None
         self._ceiling = _Ceiling()
         self._refused_before = False
