@@ -50,6 +50,18 @@ class ManualClock:
         self.time = end
 
 
+class LateClock(ManualClock):
+    """A clock whose timers fire late, by as many seconds as `lateness` says each time."""
+
+    def __init__(self, lateness: Callable[[], float]) -> None:
+        super().__init__()
+        self._lateness = lateness
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> ManualTimer:
+        """A timer that fires after its time."""
+        return super().call_at(max(when, self.time) + self._lateness(), callback)
+
+
 async def settle() -> None:
     """Lets every task run until all of them wait for something."""
     for _ in range(20):

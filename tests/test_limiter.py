@@ -111,18 +111,21 @@ def test_the_rate_is_never_exceeded(count: float, gaps: list[float]) -> None:
 
 
 async def test_a_late_timer_is_made_up_for(clock: ManualClock) -> None:
-    """A turn that came late does not delay those behind it, but never by more than one interval."""
-    callers = crowd(clock, RateLimit(1))
-    tasks = callers.come(*"abcde")
+    """A turn that came late delays none of those behind it but that which would be one too many in a window;
+    never is more than one interval made up for."""
+    callers = crowd(clock, RateLimit(2, per=1))
+    tasks = callers.come(*"abcdefg")
     await settle()
-    await fire_late(clock, 1.75)
-    await clock.advance(0.25)
-    assert callers.turns == [("a", 0), ("b", 1.75), ("c", 2)]
-    await fire_late(clock, 7.5)
-    assert callers.turns[3:] == [("d", 7.5), ("e", 7.5)]
-    tasks += callers.come("f")
+    await fire_late(clock, 0.9)
+    await clock.advance(0.1)
+    assert callers.turns == [("a", 0), ("b", 0.9), ("c", 1)]
     await clock.advance(1)
-    assert callers.turns[5:] == [("f", 8.5)]
+    assert callers.turns[3:] == [("d", 1.9), ("e", 2)]
+    await fire_late(clock, 7.5)
+    assert callers.turns[5:] == [("f", 7.5), ("g", 7.5)]
+    tasks += callers.come("h")
+    await clock.advance(1)
+    assert callers.turns[7:] == [("h", 8.5)]
     await asyncio.gather(*tasks)
 
 

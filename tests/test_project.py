@@ -37,6 +37,8 @@ LAYERS = [
     "_converter",
     "wire",
     "retry",
+    "rate",
+    "_queue",
     "limiter",
     "settings",
     "transport",

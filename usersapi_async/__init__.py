@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         TransportError,
         UsersApiError,
     )
-    from .limiter import Limiter, RateLimit
+    from .limiter import Limiter
     from .listing import UserStream
     from .observer import AttemptStarted, CallFinished, CallStarted, Observer, Paused, RetryScheduled
     from .payloads import (
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         SetStatus,
         Update,
     )
+    from .rate import RateLimit
     from .reconciling import Reconciliation, present_ids, reconcile
     from .responses import (
         AddEmailResponse,
@@ -93,11 +94,12 @@ _HOMES = {
     " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
     " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
     " ServerError SessionError SourceError TransportError UsersApiError",
-    "limiter": "Limiter RateLimit",
+    "limiter": "Limiter",
     "listing": "UserStream",
     "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
     "payloads": "AddEmail AddProduct Create CreateChild Custom Email GetInfo GetUserList Login Payload"
     " Product Ref SetStatus Update",
+    "rate": "RateLimit",
     "reconciling": "Reconciliation present_ids reconcile",
     "responses": "AddEmailResponse AddProductResponse CartEntry CreateChildResponse CreateResponse"
     " GetInfoResponse ListedUser LoginResponse MetaInfo Response SetStatusResponse UpdateResponse"

@@ -1,27 +1,29 @@
 """How fast and how much at once: a rate, a limit of concurrency, and pauses that the server imposed.
 
-An attempt first takes a *slot* (concurrency), then a *turn* (rate and pauses), each first come, first served.
-A cancelled waiter leaves its place to the next. Time comes from an injected clock.
+An attempt first takes a *slot* (concurrency), then a *turn* (rate and pauses). Whoever waits for either
+stands in the line of a flow: flows are served by turns, and each of them first come, first served. A
+cancelled waiter leaves its place to the next. Time comes from an injected clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
-import attrs
-
 from . import _arguments
 from ._concurrency import Adaptive, Controller, Fixed, Signal
+from ._queue import FairQueue, Flow, Gate
 from .errors import SessionError
+from .rate import RateLimit, Schedule
 
 Concurrency: TypeAlias = int | Literal["auto"]
 
 _MOST_AHEAD = 32
 """Places beyond the slots; as many as there are slots if those are fewer."""
+_AT_ONCE = 100
+"""Waiters that are woken in one step of the loop at the most, so that the loop goes on meanwhile."""
 
 
 class Handle(Protocol):
@@ -53,89 +55,6 @@ class LoopClock:
         return asyncio.get_running_loop().call_at(when, callback)
 
 
-@attrs.frozen
-class RateLimit:
-    """At most ``count`` requests in ``per`` seconds, handed out evenly: one every ``per / count`` seconds."""
-
-    count: float
-    per: float = 1.0
-
-    def __attrs_post_init__(self) -> None:
-        for name, value in (("count", self.count), ("per", self.per)):
-            _arguments.positive(name, value)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two turns."""
-        return self.per / self.count
-
-
-class _Queue:
-    """Waiters in the order of their coming; those that gave up are passed over.
-
-    Each gets True when its time has come, or False when it is sent away.
-    """
-
-    def __init__(self) -> None:
-        self._waiters: deque[tuple[asyncio.Future[bool], float]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiters)
-
-    async def wait(
-        self, patience: float, *, joined: Callable[[], None], give_back: Callable[[], None]
-    ) -> bool:
-        """Waits at the end; `joined` is called once it is there, `give_back` if its time had come when it was
-        cancelled."""
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiters.append((waiter, patience))
-        joined()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result():
-                give_back()
-            raise
-
-    def release_one(self) -> bool:
-        """Lets the first go; False when nobody waits."""
-        while self._waiters:
-            waiter, _ = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(True)
-                return True
-        return False
-
-    def send_away(self, seconds: float) -> None:
-        """Lets those go, without what they waited for, whose patience is shorter."""
-        for waiter, patience in self._waiters:
-            if patience < seconds and not waiter.done():
-                waiter.set_result(False)
-
-
-class _Gate:
-    """Lets so many through at once as `capacity` says at the time."""
-
-    def __init__(self, capacity: Callable[[], int]) -> None:
-        self._capacity = capacity
-        self.taken = 0
-        self.queue = _Queue()
-
-    async def acquire(self, patience: float) -> bool:
-        if self.taken < self._capacity() and not self.queue:
-            self.taken += 1
-            return True
-        return await self.queue.wait(patience, joined=self.fill, give_back=self.release)
-
-    def release(self) -> None:
-        self.taken -= 1
-        self.fill()
-
-    def fill(self) -> None:
-        while self.taken < self._capacity() and self.queue.release_one():
-            self.taken += 1
-
-
 class Limiter:
     """One pace, for one session or for several of the same account.
 
@@ -146,17 +65,19 @@ class Limiter:
     def __init__(
         self, rate: RateLimit | None = None, concurrency: Concurrency = "auto", *, clock: Clock | None = None
     ) -> None:
-        self._rate = None if rate is None else _arguments.instance("rate", rate, RateLimit)
+        self._schedule = None if rate is None else Schedule(_arguments.instance("rate", rate, RateLimit))
         self._clock = clock or LoopClock()
         self._controller: Controller = (
             Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
         )
-        self._slots = _Gate(lambda: self.limit)
-        self._places = _Gate(lambda: self.limit + self._ahead())
-        self._turns = _Queue()
-        self._next_turn = -math.inf
+        self._flow = Flow()
+        self._slots = Gate(lambda: self.limit)
+        self._places = Gate(lambda: self.limit + self._ahead())
+        self._turns = FairQueue()
         self._resume_at = -math.inf
         self._timer: Handle | None = None
+        self._sending_away = False
+        self._closed: list[Flow] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -185,6 +106,11 @@ class Limiter:
         return 4 * len(self._slots.queue) < self._ahead()
 
     @property
+    def waiting(self) -> int:
+        """How many wait for a slot, a place or a turn."""
+        return len(self._slots.queue) + len(self._places.queue) + len(self._turns)
+
+    @property
     def paused_for(self) -> float:
         """Seconds until the server's pause is over, 0 when there is none."""
         return max(0.0, self._resume_at - self._clock.now())
@@ -198,50 +124,82 @@ class Limiter:
         elif self._loop is not loop:
             raise SessionError("the limiter belongs to another event loop; make one in each loop")
 
-    async def acquire_slot(self, patience: float = math.inf) -> bool:
-        """Waits for a slot; `release_slot` gives it back.
+    async def acquire_slot(self, patience: float = math.inf, flow: Flow | None = None) -> bool:
+        """Waits for a slot, in the line of `flow`; `release_slot` gives it back.
 
-        False, and no slot is taken, once the server's pause lasts longer than `patience` seconds.
+        False, and no slot is taken, once the server's pause lasts longer than `patience` seconds, or the flow
+        is closed.
         """
-        return await self._pass(self._slots, patience)
+        return await self._pass(self._slots, patience, flow)
 
     def release_slot(self) -> None:
         """Gives a slot back."""
         self._slots.release()
 
-    async def acquire_place(self, patience: float = math.inf) -> bool:
+    async def acquire_place(self, patience: float = math.inf, flow: Flow | None = None) -> bool:
         """Waits for one of the few places ahead of the slots, for who has something to do just before it is
         sent, which must neither be long before nor take up a slot; `release_place` gives it back, after the
         slot. False as with `acquire_slot`."""
-        return await self._pass(self._places, patience)
+        return await self._pass(self._places, patience, flow)
 
     def release_place(self) -> None:
         """Gives a place back."""
         self._places.release()
 
-    async def _pass(self, gate: _Gate, patience: float) -> bool:
-        self.bind()
-        return self.paused_for <= patience and await gate.acquire(patience)
-
-    async def take_turn(self, patience: float = math.inf) -> bool:
+    async def take_turn(self, patience: float = math.inf, flow: Flow | None = None) -> bool:
         """Waits until the rate and the server's pauses let one more request go.
 
-        False, and no turn is taken, once the server's pause lasts longer than `patience` seconds.
+        False, and no turn is taken, as with `acquire_slot`.
         """
-        self.bind()
-        if self.paused_for > patience:
+        flow = flow or self._flow
+        if not self._admits(patience, flow):
             return False
-        if not self._turns and self._ready_at() <= self._clock.now():
-            self._take()
-            return True
-        return await self._turns.wait(patience, joined=self._arm, give_back=self._give_back)
+        if not self._turns and self._ready_at() <= (now := self._clock.now()):
+            self._take(since=now)
+        elif not await self._turns.wait(flow, patience, joined=self._arm, give_back=self._give_back):
+            return False
+        if self._schedule is not None:
+            # Not when it was taken: the loop may have been busy since then.
+            self._schedule.use(self._clock.now())
+        return True
+
+    async def _pass(self, gate: Gate, patience: float, flow: Flow | None) -> bool:
+        flow = flow or self._flow
+        return self._admits(patience, flow) and await gate.acquire(flow, patience)
+
+    def _admits(self, patience: float, flow: Flow) -> bool:
+        self.bind()
+        return not flow.closed and self.paused_for <= patience
 
     def pause(self, seconds: float) -> None:
         """Nobody gets a turn for so long; a longer pause in force stays. Who waits with less patience, for a
         slot or a turn, is sent away at once."""
         self._resume_at = max(self._resume_at, self._clock.now() + seconds)
+        self._send_away()
+
+    def close(self, flow: Flow) -> None:
+        """Whoever waits in `flow` is sent away at once, and whoever comes to it later."""
+        flow.closed = True
+        self._closed.append(flow)
+        self._send_away()
+
+    def _send_away(self) -> None:
+        if self._sending_away:
+            return
+        left = _AT_ONCE
         for queue in (self._places.queue, self._slots.queue, self._turns):
-            queue.send_away(self.paused_for)
+            left -= queue.send_away(self.paused_for, left)
+            for flow in self._closed:
+                left -= queue.close(flow, left)
+        if left:
+            self._closed.clear()
+        else:
+            self._sending_away = True
+            asyncio.get_running_loop().call_soon(self._send_more_away)
+
+    def _send_more_away(self) -> None:
+        self._sending_away = False
+        self._send_away()
 
     def observe(self, began: float, latency: float, signal: Signal) -> None:
         """Tells how an attempt went that still has its slot: its begin and length by this limiter's clock."""
@@ -257,17 +215,19 @@ class Limiter:
         return min(self.limit, _MOST_AHEAD)
 
     def _ready_at(self) -> float:
-        return max(self._resume_at, self._next_turn)
+        return self._resume_at if self._schedule is None else max(self._resume_at, self._schedule.ready_at())
 
-    def _take(self, *, waited: bool = False) -> None:
-        if self._rate is not None:
-            now, interval = self._clock.now(), self._rate.interval
-            # A timer that fires late doesn't push those behind it back, by one interval at the most.
-            self._next_turn = interval + (max(self._ready_at(), now - interval) if waited else now)
+    def _take(self, *, since: float) -> None:
+        if self._schedule is not None:
+            self._schedule.take(self._clock.now(), since)
 
     def _give_back(self) -> None:
-        if self._rate is not None:
-            self._next_turn -= self._rate.interval
+        if self._schedule is not None:
+            self._schedule.give_back()
+        if self._timer is not None:
+            # It may be late now.
+            self._timer.cancel()
+            self._timer = None
         self._grant()
 
     def _arm(self) -> None:
@@ -279,8 +239,9 @@ class Limiter:
         self._grant()
 
     def _grant(self) -> None:
-        while self._turns and self._ready_at() <= self._clock.now():
-            if self._turns.release_one():
-                self._take(waited=True)
+        left = _AT_ONCE
+        while left and self._ready_at() <= self._clock.now() and self._turns.release_one():
+            self._take(since=self._resume_at)
+            left -= 1
         if self._turns:
             self._arm()

@@ -17,8 +17,9 @@ from .actions import Actions
 from .assumptions import DEFAULT_BASE_URL
 from .dispatch import Dispatcher, Options
 from .errors import ConfigurationError, UsersApiError
-from .limiter import Concurrency, Limiter, RateLimit
+from .limiter import Concurrency, Limiter
 from .observer import Observer
+from .rate import RateLimit
 from .retry import RetryBudget, RetryPolicy
 from .settings import Credentials, CredentialsSource, Timeout, checked_base_url
 from .transport import PoolSettings
