@@ -70,7 +70,7 @@ BatchReport BatchRunner CallFinished CallStarted CartEntry CertificateError Conf
 ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials Custom DeadlineExceeded
 Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Limiter
 ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown
-Paused Payload PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
+Pace Paused Payload PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
 RequestRejected RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError
 SetStatus SetStatusResponse SourceError Succeeded Timeout TransportError Update UpdateResponse UserInfo
 UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify

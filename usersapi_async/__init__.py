@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         TransportError,
         UsersApiError,
     )
-    from .limiter import Limiter
+    from .limiter import Limiter, Pace
     from .listing import UserStream
     from .observer import AttemptStarted, CallFinished, CallStarted, Observer, Paused, RetryScheduled
     from .payloads import (
@@ -94,7 +94,7 @@ _HOMES = {
     " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
     " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
     " ServerError SessionError SourceError TransportError UsersApiError",
-    "limiter": "Limiter",
+    "limiter": "Limiter Pace",
     "listing": "UserStream",
     "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
     "payloads": "AddEmail AddProduct Create CreateChild Custom Email GetInfo GetUserList Login Payload"
@@ -155,6 +155,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "OutcomeUnknown",
+    "Pace",
     "Paused",
     "Payload",
     "PayloadError",

@@ -12,13 +12,13 @@ import math
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
+import attrs
+
 from . import _arguments
 from ._concurrency import Adaptive, Controller, Fixed, Signal
 from ._queue import FairQueue, Flow, Gate
 from .errors import SessionError
 from .rate import RateLimit, Schedule
-
-Concurrency: TypeAlias = int | Literal["auto"]
 
 _MOST_AHEAD = 32
 """Places beyond the slots; as many as there are slots if those are fewer."""
@@ -55,11 +55,35 @@ class LoopClock:
         return asyncio.get_running_loop().call_at(when, callback)
 
 
+@attrs.frozen(kw_only=True)
+class Pace:
+    """What a limiter has found, for the next one to start from.
+
+    ``limit`` is how many requests were allowed at once. ``attrs.asdict(pace)`` can be written as JSON, and
+    ``Pace(**read)`` takes it back.
+    """
+
+    limit: int
+
+    def __attrs_post_init__(self) -> None:
+        _arguments.whole("limit", self.limit)
+
+
+Concurrency: TypeAlias = int | Literal["auto"] | Pace
+
+
+def _controller(concurrency: Concurrency) -> Controller:
+    if isinstance(concurrency, Pace):
+        return Adaptive(start=concurrency.limit)
+    return Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
+
+
 class Limiter:
     """One pace, for one session or for several of the same account.
 
-    ``rate`` is a bound that you know; ``concurrency`` the most requests at once, or ``"auto"`` to find it.
-    A limiter belongs to the event loop in which it is first used; another one gets a `SessionError`.
+    ``rate`` is a bound that you know; ``concurrency`` the most requests at once, or ``"auto"`` to find it, or
+    the `Pace` that was found before, to find it sooner. A limiter belongs to the event loop in which it is
+    first used; another one gets a `SessionError`.
     """
 
     def __init__(
@@ -67,9 +91,7 @@ class Limiter:
     ) -> None:
         self._schedule = None if rate is None else Schedule(_arguments.instance("rate", rate, RateLimit))
         self._clock = clock or LoopClock()
-        self._controller: Controller = (
-            Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
-        )
+        self._controller = _controller(concurrency)
         self._flow = Flow()
         self._slots = Gate(lambda: self.limit)
         self._places = Gate(lambda: self.limit + self._ahead())
@@ -84,6 +106,11 @@ class Limiter:
     def limit(self) -> int:
         """How many requests may be in flight at once, for now."""
         return self._controller.limit
+
+    @property
+    def pace(self) -> Pace:
+        """What was found by now, for the ``concurrency`` of another limiter."""
+        return Pace(limit=self.limit)
 
     @property
     def most(self) -> int:

@@ -39,12 +39,13 @@ class UsersSession(Actions):
     event loop that opened it.
 
     ``group_id`` is the project that calls work on unless they name another. ``rate`` is a bound that you
-    know of; ``concurrency`` the most requests at once, found by itself by default. A ``limiter`` of your own
-    replaces both and may serve several sessions of one account. ``connections`` bounds the pool, by default
-    at the limiter's highest limit; ``keepalive`` the seconds that a connection may idle: a server that closes
-    it just then would leave a create in doubt, so keep it shorter than the server's. ``ssl_context`` brings
-    your own authorities; ``trust_env`` takes proxies from the environment. ``classify`` decides what an
-    answer means; ``observer`` is told what happens to each call.
+    know of; ``concurrency`` the most requests at once, found by itself by default, from the `Pace` of an
+    earlier session on if you give one. A ``limiter`` of your own replaces both and may serve several
+    sessions of one account. ``connections`` bounds the pool, by default at the limiter's highest limit;
+    ``keepalive`` the seconds that a connection may idle: a server that closes it just then would leave a
+    create in doubt, so keep it shorter than the server's. ``ssl_context`` brings your own authorities;
+    ``trust_env`` takes proxies from the environment. ``classify`` decides what an answer means; ``observer``
+    is told what happens to each call.
 
     Raises `ConfigurationError` for an argument that can't be right.
     """
