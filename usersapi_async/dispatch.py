@@ -7,7 +7,6 @@ attempt to its end; a batch does the same for many calls, and holds no worker wh
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ from .observer import (
     notify,
 )
 from .retry import Decision, Evidence, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
-from .settings import Credentials, CredentialsSource, Timeout
+from .settings import Credentials, CredentialsSource, Timeout, current
 from .transport import PoolSettings, Transport
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class Dispatcher:
 
     async def identity(self) -> dict[str, object]:
         """Which service is spoken to, and whose account it is."""
-        return {"base URL": self._pool.url, "account": (await self._current_credentials()).api_id}
+        return {"base URL": self._pool.url, "account": (await current(self._credentials)).api_id}
 
     def prepare(self, payload: payloads.AnyPayload, options: Options, patience: float) -> Call:
         """Begins a call. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
@@ -221,7 +220,7 @@ class Dispatcher:
         settling = self._settling(call)
         if settling > 0:
             return settling
-        credentials = await self._current_credentials()
+        credentials = await current(self._credentials)
         queued = self.limiter.now()
         if call.intent is None:
             return await self._attempt_in_slot(call, options, credentials, queued)
@@ -336,28 +335,6 @@ class Dispatcher:
             return call.end_attempt(repeated)
         call.succeed()
         return outcome
-
-    async def _current_credentials(self) -> Credentials:
-        source = self._credentials
-        if isinstance(source, Credentials):
-            return source
-        try:
-            found = source()
-            if inspect.isawaitable(found):
-                found = await found
-        except Exception as error:
-            raise ConfigurationError(f"credentials: the function raised {type(error).__name__}") from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # Nobody cancelled this task: the function let out the end of one of its own.
-            raise ConfigurationError("credentials: the function raised CancelledError") from error
-        wrong = _arguments.misfit("credentials", found, Credentials)
-        if wrong is not None:
-            del found
-            raise wrong
-        return found
 
     def _settling(self, call: Call) -> float:
         """Seconds that a write must wait, since an earlier one to the same user may still take effect."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import ipaddress
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -53,6 +55,29 @@ class Credentials:
 
 CredentialsSource: TypeAlias = Credentials | Callable[[], Credentials | Awaitable[Credentials]]
 """Credentials, or a function (a coroutine function too) that is asked before each attempt, for rotation."""
+
+
+async def current(source: CredentialsSource) -> Credentials:
+    """The credentials that are good now. Raises `ConfigurationError` when the function fails."""
+    if isinstance(source, Credentials):
+        return source
+    try:
+        found = source()
+        if inspect.isawaitable(found):
+            found = await found
+    except Exception as error:
+        raise ConfigurationError(f"credentials: the function raised {type(error).__name__}") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled this task: the function let out the end of one of its own.
+        raise ConfigurationError("credentials: the function raised CancelledError") from error
+    wrong = _arguments.misfit("credentials", found, Credentials)
+    if wrong is not None:
+        del found
+        raise wrong
+    return found
 
 
 @attrs.frozen(kw_only=True)
