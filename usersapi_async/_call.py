@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import attrs
 
 from . import payloads, wire
+from ._queue import Flow
 from .errors import DeadlineExceeded, Delivery, MalformedResponse, OutcomeUnknown, UsersApiError
 from .responses import CreateResponse, Response
 from .retry import Decision, Kind, RetryPolicy, decide, kind_of
@@ -42,6 +43,8 @@ class Call:
     body: bytes = attrs.field(repr=False)
     kind: Kind
     began: float
+    flow: Flow = attrs.field(repr=False)
+    """The line that it stands in when it waits to be sent."""
     patience: float = 0.0
     """Seconds for which it goes on while the server as a whole can't be had."""
     attempts: int = 0
@@ -62,12 +65,13 @@ class Call:
         policy: RetryPolicy,
         *,
         began: float,
+        flow: Flow,
         patience: float = 0.0,
     ) -> Call:
         """Prepares a call; encodes it once. Raises `PayloadError`."""
         sent = wire.content(payload, group_id)
         kind = kind_of(payload, sent, policy)
-        return cls(next(_numbers), payload, sent, wire.encode(sent), kind, began, patience)
+        return cls(next(_numbers), payload, sent, wire.encode(sent), kind, began, flow, patience)
 
     @property
     def delivery(self) -> Delivery:

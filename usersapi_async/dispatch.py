@@ -16,6 +16,7 @@ import attrs
 from . import _arguments, payloads, responses, wire
 from ._call import Call, GivenIds
 from ._concurrency import Signal
+from ._queue import Flow
 from .errors import (
     ConfigurationError,
     Delivery,
@@ -87,6 +88,7 @@ class Dispatcher:
         self._rng = rng
         self._transport: Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._single, self._bulk = Flow(), Flow()
         self.given_ids = GivenIds()
         self._unsettled: dict[int, float] = {}
 
@@ -123,7 +125,7 @@ class Dispatcher:
         """Which service is spoken to, and whose account it is."""
         return {"base URL": self._pool.url, "account": (await current(self._credentials)).api_id}
 
-    def prepare(self, payload: payloads.AnyPayload, options: Options, patience: float) -> Call:
+    def prepare(self, payload: payloads.AnyPayload, options: Options, *, patience: float, bulk: bool) -> Call:
         """Begins a call. Raises `PayloadError`, or `SessionError` when nothing can be sent."""
         self.require_open()
         call = Call.of(
@@ -131,6 +133,7 @@ class Dispatcher:
             options.group_id,
             options.retry,
             began=asyncio.get_running_loop().time(),
+            flow=self._bulk if bulk else self._single,
             patience=patience,
         )
         self._budget.earn()
@@ -224,7 +227,7 @@ class Dispatcher:
         queued = self.limiter.now()
         if call.intent is None:
             return await self._attempt_in_slot(call, options, credentials, queued)
-        if not await self.limiter.acquire_place(options.retry.max_pause):
+        if not await self.limiter.acquire_place(options.retry.max_pause, call.flow):
             return self._still_paused(call)
         try:
             if (pause := self._pause(options)) > 0:
@@ -240,13 +243,13 @@ class Dispatcher:
         self, call: Call, options: Options, credentials: Credentials, queued: float
     ) -> responses.Response | UsersApiError | float:
         limiter = self.limiter
-        if not await limiter.acquire_slot(options.retry.max_pause):
+        if not await limiter.acquire_slot(options.retry.max_pause, call.flow):
             return self._still_paused(call)
         try:
             if call.intent is not None and (pause := self._pause(options)) > 0:
                 # What waits for its end must not be left in doubt by a crash.
                 return pause
-            if not await limiter.take_turn(options.retry.max_pause):
+            if not await limiter.take_turn(options.retry.max_pause, call.flow):
                 return self._still_paused(call)
             # While it waited the session may have been closed, or another write may have ended in doubt.
             transport, settling = self.require_open(), self._settling(call)

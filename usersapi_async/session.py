@@ -193,14 +193,17 @@ class UsersSession(Actions):
         """
         return {**await self._dispatcher.identity(), "group": self.group_id}
 
-    def prepare(self, payload: payloads.AnyPayload, *, patience: float = 0.0) -> Call:
+    def prepare(self, payload: payloads.AnyPayload, *, patience: float = 0.0, bulk: bool = False) -> Call:
         """Begins a call that `step` works on and `finish` ends.
+
+        With `bulk` it is one of many, which wait in a line of their own: where single calls wait too, every
+        second one that is let go is one of those.
 
         For `patience` seconds it goes on, beyond its attempts and at long intervals, while the server can't
         be reached or refuses for now: while it is sure that nothing was done.
         Raises `PayloadError`, or `SessionError` when nothing can be sent.
         """
-        return self._dispatcher.prepare(payload, self._options, patience)
+        return self._dispatcher.prepare(payload, self._options, patience=patience, bulk=bulk)
 
     async def step(self, call: Call) -> responses.Response | float:
         """One attempt of `call`: its response, or the seconds to wait before the next step.

@@ -24,6 +24,7 @@ from usersapi_async import (
     UsersApiError,
 )
 from usersapi_async._call import Call
+from usersapi_async._queue import Flow
 from usersapi_async.batch.rows import Row, lost, unfinished
 from usersapi_async.transport import Phase
 
@@ -33,7 +34,7 @@ SILENT = SetStatus(clogin_id=5, status_id=0, submit_forms=False, disable_email_s
 
 def begun(payload: Payload[Any], *ended_with: UsersApiError, under_way: Phase | None = None) -> Row:
     """A row whose attempts ended with these errors, and which may be in another."""
-    row = Row(0, 0, 0.0, payload, Call.of(payload, 1, RetryPolicy(), began=0.0))
+    row = Row(0, 0, 0.0, payload, Call.of(payload, 1, RetryPolicy(), began=0.0, flow=Flow()))
     assert row.call is not None
     for error in ended_with:
         row.call.begin_attempt(0.0)

@@ -307,7 +307,7 @@ class Engine:
             if self._left_out(row):
                 return None
         payload = cast("AnyPayload", row.payload)
-        row.call = self._users.prepare(payload, patience=self._policy.patience)
+        row.call = self._users.prepare(payload, patience=self._policy.patience, bulk=True)
         row.call.intent = None if ledger is None else ledger.intent(row, row.call)
         return row.call
 
