@@ -40,6 +40,7 @@ LAYERS = [
     "rate",
     "_queue",
     "limiter",
+    "stats",
     "settings",
     "transport",
     "_call",
@@ -68,12 +69,12 @@ PUBLIC = """
 ActionRejected AddEmail AddEmailResponse AddProduct AddProductResponse AttemptStarted AuthenticationError
 BatchReport BatchRunner CallFinished CallStarted CartEntry CertificateError ConfigurationError ConnectError
 ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials Custom DeadlineExceeded
-Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Limiter
-ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown
-Pace Paused Payload PayloadError PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
+Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Latency Limiter
+ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown Pace
+Paused Payload PayloadError Pool PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
 RequestRejected RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError
-SetStatus SetStatusResponse SourceError Succeeded Timeout TransportError Update UpdateResponse UserInfo
-UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify
+SetStatus SetStatusResponse SourceError Statistics Succeeded Timeout TransportError Update UpdateResponse
+UserInfo UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify
 present_ids reconcile
 """
 

@@ -26,6 +26,7 @@ from usersapi_async import (
     GetInfoResponse,
     GetUserList,
     InDoubt,
+    Latency,
     ListedUser,
     Login,
     LoginResponse,
@@ -33,6 +34,8 @@ from usersapi_async import (
     NotAttempted,
     Outcome,
     OutcomeUnknown,
+    Pace,
+    Pool,
     Product,
     RateLimit,
     RateLimited,
@@ -41,6 +44,7 @@ from usersapi_async import (
     RetryPolicy,
     SetStatus,
     SetStatusResponse,
+    Statistics,
     Succeeded,
     Timeout,
     Update,
@@ -65,6 +69,7 @@ async def opening(credentials: Credentials) -> None:
         retry=RetryPolicy(attempts=2),
     )
     UsersSession(lambda: credentials, concurrency=8)
+    UsersSession(credentials, concurrency=Pace(limit=20))
     async with session as users:
         assert_type(users, UsersSession)
         assert_type(users.with_options(timeout=Timeout(total=None)), UsersSession)
@@ -153,6 +158,18 @@ def errors(error: UsersApiError) -> None:
         assert_type(error.cause, UsersApiError | None)
     if isinstance(error, RateLimited):
         assert_type(error.retry_after, float | None)
+
+
+def watching(users: UsersSession) -> None:
+    now = users.statistics()
+    assert_type(now, Statistics)
+    assert_type(now.latency, Latency | None)
+    assert_type(now.pool, Pool)
+    assert_type(now.pace, Pace)
+    assert_type(users.limiter.pace, Pace)
+
+    now.limit = 5  # type: ignore[misc]
+    Pace(20)  # type: ignore[call-arg]
 
 
 async def batch(users: UsersSession, rows: AsyncIterator[dict[str, str]]) -> None:

@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .retry import Kind, RetryPolicy
     from .session import UsersSession
     from .settings import Credentials, Timeout
+    from .stats import Latency, Pool, Statistics
     from .wire import Verdict, classify
 
 _HOMES = {
@@ -107,6 +108,7 @@ _HOMES = {
     "retry": "Kind RetryPolicy",
     "session": "UsersSession",
     "settings": "Credentials Timeout",
+    "stats": "Latency Pool Statistics",
     "wire": "Verdict classify",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -145,6 +147,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Kind",
+    "Latency",
     "Limiter",
     "ListedUser",
     "Login",
@@ -159,6 +162,7 @@ __all__ = [
     "Paused",
     "Payload",
     "PayloadError",
+    "Pool",
     "PoolTimeout",
     "Product",
     "Progress",
@@ -177,6 +181,7 @@ __all__ = [
     "SetStatus",
     "SetStatusResponse",
     "SourceError",
+    "Statistics",
     "Succeeded",
     "Timeout",
     "TransportError",

@@ -39,6 +39,7 @@ from .observer import (
 )
 from .retry import Decision, Evidence, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
 from .settings import Credentials, CredentialsSource, Timeout, current
+from .stats import Pool, Recorder, Statistics
 from .transport import PoolSettings, Transport
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Dispatcher:
         self._transport: Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single, self._bulk = Flow(), Flow()
+        self._recorder = Recorder()
         self.given_ids = GivenIds()
         self._unsettled: dict[int, float] = {}
 
@@ -121,6 +123,12 @@ class Dispatcher:
             raise SessionError("the session belongs to another event loop; open one in each loop")
         return self._transport
 
+    def statistics(self) -> Statistics:
+        """What the session did and does."""
+        none = Pool(open=0, in_use=0, limit=self._pool.connections)
+        pool = none if self._transport is None else self._transport.connections()
+        return self._recorder.statistics(self.limiter, retry_budget=self._budget.balance, pool=pool)
+
     async def identity(self) -> dict[str, object]:
         """Which service is spoken to, and whose account it is."""
         return {"base URL": self._pool.url, "account": (await current(self._credentials)).api_id}
@@ -137,6 +145,7 @@ class Dispatcher:
             patience=patience,
         )
         self._budget.earn()
+        self._recorder.calls += 1
         notify(
             options.observer,
             CallStarted(call=call.number, action=payload.action, group_id=call.sent["group_id"]),
@@ -168,12 +177,14 @@ class Dispatcher:
         delivery = error.delivery if error is not None else call.delivery if abandoned else None
         self._remember_doubt(call, options, delivery)
         cause = error.cause if isinstance(error, OutcomeUnknown) else None
+        ending = _ending(error, abandoned=abandoned)
+        self._recorder.endings[ending] += 1
         notify(
             options.observer,
             CallFinished(
                 call=call.number,
                 action=call.payload.action,
-                ending=_ending(error, abandoned=abandoned),
+                ending=ending,
                 attempts=call.attempts,
                 elapsed=asyncio.get_running_loop().time() - call.began,
                 delivery=delivery,
@@ -269,6 +280,7 @@ class Dispatcher:
     ) -> responses.Response | UsersApiError:
         began, now = self.limiter.now(), self._wall_clock()
         watch = call.begin_attempt(now)
+        self._recorder.attempt_began(began, again=call.attempts > 1)
         notify(
             options.observer,
             AttemptStarted(
@@ -288,7 +300,9 @@ class Dispatcher:
             # After a cancellation too: from then on the server has so long to carry it out all the same.
             call.ended_at = self._wall_clock()
             watch.let_go(reuse=in_step)
-        self.limiter.observe(began, self.limiter.now() - began, _signal(outcome))
+        latency, signal = self.limiter.now() - began, _signal(outcome)
+        self._recorder.attempt_ended(latency, refused=signal is Signal.REFUSED)
+        self.limiter.observe(began, latency, signal)
         return outcome
 
     def _pause(self, options: Options) -> float:

@@ -22,6 +22,7 @@ from .observer import Observer
 from .rate import RateLimit
 from .retry import RetryBudget, RetryPolicy
 from .settings import Credentials, CredentialsSource, Timeout, checked_base_url
+from .stats import Statistics
 from .transport import PoolSettings
 
 if TYPE_CHECKING:
@@ -152,6 +153,10 @@ class UsersSession(Actions):
     def limiter(self) -> Limiter:
         """The pace, to look at or to share with another session of the same account."""
         return self._dispatcher.limiter
+
+    def statistics(self) -> Statistics:
+        """What the session did and does, its views included, in numbers. To be asked in its event loop."""
+        return self._dispatcher.statistics()
 
     async def send(self, payload: payloads.Payload[ResponseT]) -> ResponseT:
         """Sends one payload, repeating it only where nothing can happen twice.

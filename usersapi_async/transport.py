@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 import math
 import os
 import ssl
@@ -35,6 +36,7 @@ from .errors import (
     RequestTimeout,
     UsersApiError,
 )
+from .stats import Pool
 from .wire import Answer
 
 if TYPE_CHECKING:
@@ -140,6 +142,15 @@ class _WatchedConnector(aiohttp.TCPConnector):
         self._watches[protocol] = cast("Watch", req.body)
         return connection
 
+    def in_use(self) -> int:
+        """How many are handed out or being made."""
+        return len(self._acquired)
+
+    def idle(self) -> int:
+        """How many are kept, open as far as is known."""
+        kept = itertools.chain.from_iterable(self._conns.values())
+        return sum(protocol.is_connected() for protocol, _ in kept)
+
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         watch = self._watches.pop(protocol, None)
         if watch is None or should_close or protocol.should_close:
@@ -201,12 +212,11 @@ class Transport:
         self._url = URL(settings.url)
         self._settings = settings
         verify: ssl.SSLContext | bool = True if settings.ssl_context is None else settings.ssl_context
-        self._pool = self._client(
-            _WatchedConnector(ssl=verify, limit=settings.connections, keepalive_timeout=settings.keepalive)
-        )
-        self._fresh = self._client(
-            _WatchedConnector(ssl=verify, limit=settings.connections, force_close=True)
-        )
+        limit = settings.connections
+        kept = _WatchedConnector(ssl=verify, limit=limit, keepalive_timeout=settings.keepalive)
+        fresh = _WatchedConnector(ssl=verify, limit=limit, force_close=True)
+        self._connectors = (kept, fresh)
+        self._pool, self._fresh = self._client(kept), self._client(fresh)
 
     def _client(self, connector: _WatchedConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -215,6 +225,12 @@ class Transport:
             headers={"Accept": "application/json", "User-Agent": self._settings.user_agent},
             trust_env=self._settings.trust_env,
         )
+
+    def connections(self) -> Pool:
+        """Those that there are."""
+        in_use = sum(connector.in_use() for connector in self._connectors)
+        idle = sum(connector.idle() for connector in self._connectors)
+        return Pool(open=in_use + idle, in_use=in_use, limit=self._settings.connections)
 
     async def close(self) -> None:
         """Closes every connection."""
