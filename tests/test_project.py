@@ -39,6 +39,7 @@ LAYERS = [
     "retry",
     "rate",
     "_queue",
+    "_timers",
     "limiter",
     "stats",
     "settings",

@@ -17,6 +17,7 @@ from . import _arguments, payloads, responses, wire
 from ._call import Call, GivenIds
 from ._concurrency import Signal
 from ._queue import Flow
+from ._timers import Timers
 from .errors import (
     ConfigurationError,
     Delivery,
@@ -91,6 +92,7 @@ class Dispatcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single, self._bulk = Flow(), Flow()
         self._recorder = Recorder()
+        self.timers = Timers()
         self.given_ids = GivenIds()
         self._unsettled: dict[int, float] = {}
 
@@ -110,9 +112,12 @@ class Dispatcher:
         self._transport = Transport(self._pool)
 
     async def close(self) -> None:
-        """Closes the pool; calls under way end as connections lost."""
+        """Closes the pool. Requests under way end as connections lost, and waits of any kind at once."""
         transport, self._transport = self._transport, None
         if transport is not None:
+            for flow in (self._single, self._bulk):
+                self.limiter.close(flow)
+            self.timers.end()
             await transport.close()
 
     def require_open(self) -> Transport:
@@ -239,7 +244,7 @@ class Dispatcher:
         if call.intent is None:
             return await self._attempt_in_slot(call, options, credentials, queued)
         if not await self.limiter.acquire_place(options.retry.max_pause, call.flow):
-            return self._still_paused(call)
+            return self._turned_away(call)
         try:
             if (pause := self._pause(options)) > 0:
                 return pause
@@ -255,13 +260,13 @@ class Dispatcher:
     ) -> responses.Response | UsersApiError | float:
         limiter = self.limiter
         if not await limiter.acquire_slot(options.retry.max_pause, call.flow):
-            return self._still_paused(call)
+            return self._turned_away(call)
         try:
             if call.intent is not None and (pause := self._pause(options)) > 0:
                 # What waits for its end must not be left in doubt by a crash.
                 return pause
             if not await limiter.take_turn(options.retry.max_pause, call.flow):
-                return self._still_paused(call)
+                return self._turned_away(call)
             # While it waited the session may have been closed, or another write may have ended in doubt.
             transport, settling = self.require_open(), self._settling(call)
             if settling > 0:
@@ -310,8 +315,10 @@ class Dispatcher:
         seconds = self.limiter.paused_for
         return seconds if seconds <= options.retry.max_pause else 0.0
 
-    def _still_paused(self, call: Call) -> UsersApiError:
-        """Ends an attempt that the server's pause keeps from being made."""
+    def _turned_away(self, call: Call) -> UsersApiError:
+        """Ends an attempt that the server's pause keeps from being made. Raises `SessionError` if it is the
+        session's end that does."""
+        self.require_open()
         seconds = self.limiter.paused_for
         return call.end_attempt(
             RateLimited(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from . import _arguments, payloads, responses, wire
 from ._call import Call
+from ._timers import Timer
 from ._version import __version__
 from .actions import Actions
 from .assumptions import DEFAULT_BASE_URL
@@ -217,6 +218,10 @@ class UsersSession(Actions):
         """
         return await self._dispatcher.step(call, self._options)
 
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Calls `callback` after so many seconds, or once the session closes."""
+        return self._dispatcher.timers.call_later(seconds, callback)
+
     def finish(self, call: Call, error: UsersApiError | None, *, abandoned: bool = False) -> None:
         """Ends a call, once: with success when `error` is None, or as one that its caller gave up."""
         self._dispatcher.finish(call, self._options, error, abandoned=abandoned)
@@ -226,7 +231,7 @@ class UsersSession(Actions):
             outcome = await self.step(call)
             if isinstance(outcome, responses.Response):
                 return outcome
-            await asyncio.sleep(outcome)
+            await self._dispatcher.timers.sleep(outcome)
 
 
 def _checked_credentials(source: Any) -> CredentialsSource:

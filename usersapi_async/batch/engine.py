@@ -11,6 +11,7 @@ import anyio
 import attrs
 
 from usersapi_async._call import Call
+from usersapi_async._timers import Timer
 from usersapi_async.errors import JournalError, PayloadError, SourceError, UsersApiError
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.responses import Response
@@ -65,7 +66,7 @@ class Engine:
         self._dependencies = Dependencies(policy.after_failure)
         self._open: dict[int, Row] = {}
         self._ready: deque[Row] = deque()
-        self._parked: dict[Row, asyncio.TimerHandle] = {}
+        self._parked: dict[Row, Timer] = {}
         self._sleepers = Sleepers()
         self._stepping: dict[Row, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -289,7 +290,7 @@ class Engine:
             self._rules.after_success()
             self._end(row, won(row, result))
         elif not self._left_out(row):
-            self._parked[row] = self._loop.call_later(result, self._unpark, row)
+            self._parked[row] = self._users.call_later(result, lambda: self._unpark(row))
 
     async def _begin(self, row: Row) -> Call | None:
         """Prepares the row's call, unless it ended in an earlier run or the batch was aborted."""
