@@ -7,7 +7,6 @@ import contextlib
 from collections import deque
 from typing import cast
 
-import anyio
 import attrs
 
 from usersapi_async._call import Call
@@ -63,7 +62,7 @@ class Engine:
         self._workers = policy.workers + (0 if ledger is None else policy.ahead)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._dependencies = Dependencies(policy.after_failure)
+        self._dependencies = Dependencies(policy.after_failure, None if ledger is None else policy.window)
         self._open: dict[int, Row] = {}
         self._ready: deque[Row] = deque()
         self._parked: dict[Row, Timer] = {}
@@ -73,13 +72,13 @@ class Engine:
         self._finished = asyncio.Event()
         self._advancing = 0
         self._given_up = False
-        self._reading: anyio.CancelScope | None = None
+        self._is_reading = False
         self._no_more_rows = False
         self._abort_reason: str | None = None
         self._rules = StopRules(
             policy.max_errors, policy.max_same_rejections, max_pause=users.retry.max_pause
         )
-        self._source_error: SourceError | None = None
+        self._error: SourceError | JournalError | None = None
         self.report = BatchReport()
 
     async def run(self, deadline: float | None) -> None:
@@ -94,6 +93,7 @@ class Engine:
             self.report.stopped_by = self.report.stopped_by or str(error)
             raise
         finally:
+            self._dependencies.close()
             self._finished.set()
 
     async def _run(self, deadline: float | None) -> None:
@@ -115,7 +115,7 @@ class Engine:
             finally:
                 crashes = [task.exception() for task in self._tasks if not task.cancelled()]
                 self._settle(reason)
-        for crash in (*crashes, self._callbacks.crash, self._source_error):
+        for crash in (*crashes, self._callbacks.crash, self._error):
             if crash is not None:
                 raise crash
 
@@ -131,8 +131,7 @@ class Engine:
             return
         self._no_more_rows = True
         self.report.stopped_by = self.report.stopped_by or reason
-        if self._reading is not None:
-            self._reading.cancel()
+        self._source.stop()
         self._sleepers.wake_all()
 
     def abort(self, reason: str) -> None:
@@ -201,7 +200,7 @@ class Engine:
 
     def _may_read(self) -> bool:
         workers = self._workers
-        if self._no_more_rows or self._reading is not None:
+        if self._no_more_rows or self._is_reading:
             return False
         if self._channel is not None and self._channel.behind(self.report.taken) >= workers * _ORDERED_AHEAD:
             return False
@@ -209,7 +208,7 @@ class Engine:
 
     def _is_moving(self) -> bool:
         """Whether more rows may come to be looked up with those that are held."""
-        return bool(self._advancing or self._parked) or self._reading is not None
+        return bool(self._advancing or self._parked or self._is_reading)
 
     async def _look_up(self, ledger: Ledger) -> None:
         """Finds out what became of the rows that an earlier run left in doubt."""
@@ -221,45 +220,45 @@ class Engine:
                 self._sleepers.wake(1)
 
     async def _read(self) -> None:
-        """Takes one row."""
-        item: Item | None = None
-        stopped = True
-        with anyio.CancelScope() as self._reading:
-            try:
-                item = await self._source.read()
-                stopped = False
-            except SourceError as error:
-                self._source_error = error
-        self._reading = None
-        if item is not None:
-            self._take(item)
-        elif not stopped:
-            self.report.exhausted = not self._no_more_rows
-            self._no_more_rows = True
-        elif self._source_error is not None:
+        """Takes one row, and no other before its place among the rest is known."""
+        self._is_reading = True
+        try:
+            item = await self._source.read()
+        except SourceError as error:
+            self._error = error
             self.stop("the iterable of rows raised")
+        else:
+            if item is not None:
+                await self._take(item)
+            elif self._source.exhausted:
+                self.report.exhausted = not self._no_more_rows
+                self._no_more_rows = True
+        self._is_reading = False
         self._sleepers.wake(1)
         # A source and a build that never wait would keep everything else from running.
         await asyncio.sleep(0)
 
-    def _take(self, item: Item) -> None:
+    async def _take(self, item: Item) -> None:
         index = self.report.taken
         self.report.taken += 1
         if self.report.taken == self._limit:
             self.stop(f"the limit of {self._limit} rows")
         row = Row(index, item.key_or(index), self._loop.time())
+        # From here on it will be told how the row ended, also if this is broken off.
         self._open[index] = row
-        duplicate = self._dependencies.register(row)
-        if duplicate is not None:
-            self._end(row, duplicate)
-            return
         try:
+            await self._dependencies.register(row)
             row.payload = item.payload(self._build)
             introduce(row, self._ledger, self._policy.marker_field)
+            await self._dependencies.bind(row)
         except PayloadError as error:
             self._end(row, lost(row, error))
-            return
-        self._admit(row)
+        except JournalError as error:
+            self._error = error
+            self.abort(str(error))
+            self._left_out(row)
+        else:
+            self._admit(row)
 
     def _admit(self, row: Row) -> None:
         verdict = self._dependencies.admit(row)

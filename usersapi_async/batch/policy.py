@@ -25,3 +25,5 @@ class Policy:
     reconcile: bool
     marker_field: str | None
     on_progress: Callable[[Progress], object] | None
+    window: int = 16_384
+    """With a journal, how many keys of rows that have ended are kept in memory."""

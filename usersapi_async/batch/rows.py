@@ -1,8 +1,4 @@
-"""Rows on their way, and which of them must wait for which. No I/O.
-
-Every key is remembered as the row that has it, then as the id that it created or as the reason why there is
-none: one entry a key, nothing for rows without one.
-"""
+"""Rows on their way, and which of them must wait for which."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ from usersapi_async.payloads import (
 from usersapi_async.responses import Response
 from usersapi_async.retry import Kind
 
+from .keys import Keys
 from .outcomes import Failed, InDoubt, Key, NotAttempted, Outcome, Succeeded
 
 AfterFailure: TypeAlias = Literal["continue", "skip"]
@@ -47,6 +44,10 @@ class Row:
     waiting: list[Row] = attrs.field(factory=list, repr=False)
     """Rows that wait for this one's end, in the order of the input."""
     owns_key: bool = False
+    created: int | str | None = None
+    """Once it has ended, if it owns its key: the id that it created, or why others can't refer to it."""
+    references: dict[str, Row | int | str | None] = attrs.field(factory=dict, repr=False)
+    """By field what its payload refers to: a row, or what became of one; None: there is none of that key."""
     user: int | None = None
     """The user that this row writes to, once it has its place in that user's order."""
     doubt: OutcomeUnknown | None = None
@@ -60,50 +61,59 @@ class Row:
 
 
 class Dependencies:
-    """References between rows, and the order of writes to one user."""
+    """References between rows, and the order of writes to one user. `window` is that of `Keys`."""
 
-    def __init__(self, after_failure: AfterFailure) -> None:
+    def __init__(self, after_failure: AfterFailure, window: int | None = None) -> None:
         self._after_failure = after_failure
-        self._keys: dict[str, Row | int | str] = {}
+        self._keys = Keys[Row](window)
         self._writers: dict[int, Row] = {}
         """Who has the turn to write to a user."""
         self._writes: dict[int, list[Row]] = {}
         """Who waits for it, in the order of the input: a row that had to wait for an id may come in late."""
         self._blocked: dict[int, str] = {}
 
-    def register(self, row: Row) -> Outcome | None:
-        """Takes the row's key, unless an earlier row has it: then it is known by its index, so that nobody
-        takes that key for one that failed."""
+    async def register(self, row: Row) -> None:
+        """Takes the row's key. Raises `PayloadError` if an earlier row has it: then this one is known by its
+        index, so that nobody takes that key for one that failed. Raises `JournalError`."""
         if isinstance(row.key, int):
-            return None
-        if row.key in self._keys:
+            return
+        if await self._keys.find([row.key]):
             row.key = row.index
-            return lost(row, PayloadError(["an earlier row has the same key @ key"]))
-        self._keys[row.key] = row
+            raise PayloadError(["an earlier row has the same key @ key"])
+        self._keys.begin(row.key, row)
         row.owns_key = True
-        return None
+
+    async def bind(self, row: Row) -> None:
+        """Finds what the row's payload refers to, once: it may wait long, and then nobody waits for it to be
+        looked up. Raises `JournalError`."""
+        values = ((name, getattr(row.payload, name, None)) for name in _REFERENCES)
+        named = {name: value.key for name, value in values if isinstance(value, Ref)}
+        if named:
+            known = await self._keys.find(named.values())
+            row.references = {name: known.get(key) for name, key in named.items()}
 
     def admit(self, row: Row) -> Outcome | Literal["ready", "waiting"]:
         """Whether the row may be sent now, must wait for another's end, or has ended by what others did."""
-        payload = row.payload
         ids: dict[str, Any] = {}
-        for name in _REFERENCES:
-            value = getattr(payload, name, None)
-            if isinstance(value, Ref):
-                known = self._keys.get(value.key)
-                if known is None or known is row:
-                    return lost(
-                        row, PayloadError([f"no earlier row has the key that it refers to @ $.{name}"])
-                    )
-                if isinstance(known, Row):
-                    known.waiting.append(row)
-                    return "waiting"
-                if isinstance(known, str):
-                    return row.not_attempted(known)
-                ids[name] = known
-        if payload is not None and ids:
-            row.payload = payload = attrs.evolve(payload, **ids)
-        return self._queue_for_user(row, payload)
+        for name, known in row.references.items():
+            if known is None or known is row:
+                return lost(row, PayloadError([f"no earlier row has the key that it refers to @ $.{name}"]))
+            created = known.created if isinstance(known, Row) else known
+            if isinstance(known, Row) and created is None:
+                known.waiting.append(row)
+                return "waiting"
+            if isinstance(created, str):
+                return row.not_attempted(created)
+            ids[name] = created
+        if row.payload is not None and ids:
+            row.payload = attrs.evolve(row.payload, **ids)
+            # A row that was referred to need not be kept by this one; its own references may go on and on.
+            row.references = {}
+        return self._queue_for_user(row, row.payload)
+
+    def close(self) -> None:
+        """Lets go of what is known."""
+        self._keys.close()
 
     def _queue_for_user(self, row: Row, payload: AnyPayload | None) -> Outcome | Literal["ready", "waiting"]:
         user = getattr(payload, "clogin_id", None)
@@ -124,7 +134,8 @@ class Dependencies:
         """Notes the end of a row, and gives those that waited for it: each is to be admitted anew before the
         next is asked for."""
         if row.owns_key and isinstance(row.key, str):
-            self._keys[row.key] = _created(row, outcome)
+            row.created = _created(row, outcome)
+            self._keys.end(row.key, row.created)
         if row.user is not None:
             if isinstance(outcome, InDoubt):
                 self._blocked[row.user] = "an earlier write to this user is in doubt"

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+import anyio
 import attrs
 
 from usersapi_async import _arguments
@@ -20,11 +21,13 @@ Build: TypeAlias = Callable[[Any], AnyPayload]
 
 
 class Source:
-    """One pass over the rows, begun with the first `read`."""
+    """One pass over the rows, begun with the first `read`. ``exhausted`` tells that it came to their end."""
 
     def __init__(self, items: Any) -> None:
         self._items = items
         self._rows: Any = None
+        self._reading: anyio.CancelScope | None = None
+        self.exhausted = False
         self._asynchronous = isinstance(items, AsyncIterable)
         if isinstance(items, Mapping):
             raise ConfigurationError("items: expected an iterable of rows, got a mapping; give its .items()")
@@ -32,12 +35,26 @@ class Source:
             raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
 
     async def read(self) -> Item | None:
-        """The next row, or None at the end. Raises `SourceError`."""
+        """The next row; None at the end, or when it was stopped meanwhile. Raises `SourceError`."""
+        with anyio.CancelScope() as self._reading:
+            try:
+                return await self._next()
+            finally:
+                self._reading = None
+        return None
+
+    def stop(self) -> None:
+        """Breaks off a `read` that is under way."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _next(self) -> Item | None:
         try:
             if self._rows is None:
                 self._rows = aiter(self._items) if self._asynchronous else iter(self._items)
             return Item(await anext(self._rows) if self._asynchronous else next(self._rows))
         except (StopIteration, StopAsyncIteration):
+            self.exhausted = True
             return None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
