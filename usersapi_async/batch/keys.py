@@ -15,7 +15,8 @@ from usersapi_async.errors import JournalError
 from ._spilled import Spilled
 from ._store import words
 
-_PORTION = 1024
+WINDOW = 16_384
+_PORTION = 1000
 _RowT = TypeVar("_RowT")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
+from .keys import WINDOW
 from .report import Progress
 from .rows import AfterFailure
 
@@ -25,5 +26,5 @@ class Policy:
     reconcile: bool
     marker_field: str | None
     on_progress: Callable[[Progress], object] | None
-    window: int = 16_384
+    window: int = WINDOW
     """With a journal, how many keys of rows that have ended are kept in memory."""
