@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
-from ._store import _statements
+from ._store import statements
 
 _FIRST = 1 << 20
 _PROBES = 4
@@ -125,7 +125,7 @@ class Spilled:
         ).lastrowid
         # In the order of the index, so that what comes to stand on one page is written at once.
         places = ((digest, block) for digest in sorted(digests))
-        for sql, values in _statements("INSERT INTO places (digest, block) VALUES {}", "(?, ?)", places):
+        for sql, values in statements("INSERT INTO places (digest, block) VALUES {}", "(?, ?)", places):
             self._connection.execute(sql, values)
         for key, _ in entries:
             self._filter.add(key)

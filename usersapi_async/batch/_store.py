@@ -44,7 +44,7 @@ _ENTRY = struct.Struct("<32s32s32sBqdd")
 """One of the log's entries: the columns; 0 and NaN are None."""
 _FOLDED_AT_ONCE = 50_000
 _MOST_AT_ONCE = 500
-"""Keys asked for by one statement; SQLite takes 32,766."""
+"""Rows of one statement; SQLite takes 32,766 values."""
 
 Columns: TypeAlias = tuple[bytes, bytes | None, int, int | None, float | None, float | None]
 """An operation as it is stored, without its key: payload, person, state, clogin_id, sent_at, ended_at."""
@@ -89,8 +89,7 @@ class Store:
         are asked for."""
         connection = cast("sqlite3.Connection", self._connection)
         if changes.written:
-            # One statement, which is then a transaction by itself: each lets go of the interpreter's lock and
-            # may wait for it while the event loop is at work.
+            # One statement, which is then a transaction by itself.
             entries = b"".join(itertools.starmap(_packed, changes.written.items()))
             connection.execute("INSERT INTO log (entries) VALUES (?)", (entries,))
         found = _select(
@@ -222,10 +221,20 @@ def _fold(connection: sqlite3.Connection) -> None:
 
 
 def _select(connection: sqlite3.Connection, sql: str, values: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
-    """What `sql` gives for `values`, asked for in portions."""
-    left = iter(values)
-    while portion := tuple(itertools.islice(left, _MOST_AT_ONCE)):
-        yield from connection.execute(sql.format(", ".join("?" * len(portion))), portion)
+    for statement, portion in statements(sql, "?", ((value,) for value in values)):
+        yield from connection.execute(statement, portion)
+
+
+def statements(sql: str, row: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """`sql` with a `row` of places for each of `rows`, in portions.
+
+    Each statement lets go of the interpreter's lock and may wait for it while the event loop is at work: so
+    they are as few as can be.
+    """
+    left = iter(rows)
+    while portion := list(itertools.islice(left, _MOST_AT_ONCE)):
+        places = ", ".join([row] * len(portion))
+        yield sql.format(places), tuple(itertools.chain.from_iterable(portion))
 
 
 def words(error: sqlite3.Error | OSError) -> str:
