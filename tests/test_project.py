@@ -45,6 +45,7 @@ LAYERS = [
     "settings",
     "transport",
     "_call",
+    "_telling",
     "dispatch",
     "listing",
     "_recognition",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import _arguments, payloads, responses, wire
+from . import _arguments, _telling, payloads, responses, wire
 from ._call import Call, GivenIds
 from ._concurrency import Signal
 from ._queue import Flow
@@ -28,16 +28,7 @@ from .errors import (
     SessionError,
     UsersApiError,
 )
-from .observer import (
-    AttemptStarted,
-    CallFinished,
-    CallStarted,
-    Ending,
-    Observer,
-    Paused,
-    RetryScheduled,
-    notify,
-)
+from .observer import Ending, Observer, Paused, notify
 from .retry import Decision, Evidence, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
 from .settings import Credentials, CredentialsSource, Timeout, current
 from .stats import Pool, Recorder, Statistics
@@ -151,10 +142,7 @@ class Dispatcher:
         )
         self._budget.earn()
         self._recorder.calls += 1
-        notify(
-            options.observer,
-            CallStarted(call=call.number, action=payload.action, group_id=call.sent["group_id"]),
-        )
+        _telling.call_started(options.observer, call)
         return call
 
     async def step(self, call: Call, options: Options) -> responses.Response | float:
@@ -181,23 +169,11 @@ class Dispatcher:
         """Ends a call, once: with success when `error` is None, or as one that its caller gave up."""
         delivery = error.delivery if error is not None else call.delivery if abandoned else None
         self._remember_doubt(call, options, delivery)
-        cause = error.cause if isinstance(error, OutcomeUnknown) else None
         ending = _ending(error, abandoned=abandoned)
         self._recorder.endings[ending] += 1
-        notify(
-            options.observer,
-            CallFinished(
-                call=call.number,
-                action=call.payload.action,
-                ending=ending,
-                attempts=call.attempts,
-                elapsed=asyncio.get_running_loop().time() - call.began,
-                delivery=delivery,
-                error=None if error is None else type(error).__name__,
-                cause=None if cause is None else type(cause).__name__,
-                status=_status(cause or error),
-                reads_only=call.kind is Kind.READ,
-            ),
+        elapsed = asyncio.get_running_loop().time() - call.began
+        _telling.call_finished(
+            options.observer, call, error, ending=ending, delivery=delivery, elapsed=elapsed
         )
 
     def _wait_before_retry(self, call: Call, error: UsersApiError, options: Options) -> float:
@@ -206,19 +182,7 @@ class Dispatcher:
         wait = self._wait(call, error, options.retry)
         if wait is None:
             raise call.final(error)
-        notify(
-            options.observer,
-            RetryScheduled(
-                call=call.number,
-                action=call.payload.action,
-                attempt=call.attempts,
-                error=type(error).__name__,
-                status=_status(error),
-                delivery=error.delivery,
-                evidence=evidence_of(error).value,
-                wait=wait,
-            ),
-        )
+        _telling.retry_scheduled(options.observer, call, error, wait)
         return wait
 
     def _wait(self, call: Call, error: UsersApiError, policy: RetryPolicy) -> float | None:
@@ -286,16 +250,7 @@ class Dispatcher:
         began, now = self.limiter.now(), self._wall_clock()
         watch = call.begin_attempt(now)
         self._recorder.attempt_began(began, again=call.attempts > 1)
-        notify(
-            options.observer,
-            AttemptStarted(
-                call=call.number,
-                action=call.payload.action,
-                attempt=call.attempts,
-                waited=began - queued,
-                fresh=call.fresh,
-            ),
-        )
+        _telling.attempt_started(options.observer, call, began - queued)
         in_step = False
         try:
             answer = await transport.attempt(watch, credentials, int(now), options.timeout, fresh=call.fresh)
@@ -385,12 +340,8 @@ def _ending(error: UsersApiError | None, *, abandoned: bool) -> Ending:
     return "in doubt" if isinstance(error, OutcomeUnknown) else "failed"
 
 
-def _status(error: UsersApiError | None) -> int | None:
-    return error.status or None if isinstance(error, ResponseError) else None
-
-
 def _signal(outcome: responses.Response | UsersApiError) -> Signal:
     if isinstance(outcome, responses.Response):
         return Signal.SUCCESS
-    overload = isinstance(outcome, RateLimited | RequestTimeout) or _status(outcome) in (503, 504)
+    overload = isinstance(outcome, RateLimited | RequestTimeout) or _telling.status_of(outcome) in (503, 504)
     return Signal.REFUSED if overload else Signal.OTHER

@@ -127,6 +127,11 @@ _METHODS: dict[type, str] = {
 }
 
 
+def is_watched(observer: Observer | None) -> bool:
+    """Whether anybody sees what is no cause for concern."""
+    return observer is not None or logger.isEnabledFor(logging.DEBUG)
+
+
 def notify(observer: Observer | None, event: Event) -> None:
     """Logs an event and hands it to the observer. Whatever either raises, the call goes on."""
     with contextlib.suppress(Exception):
