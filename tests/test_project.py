@@ -27,6 +27,7 @@ LAYERS = [
     "errors",
     "observer",
     "_arguments",
+    "_files",
     "_checks",
     "_lenient",
     "_masking",
@@ -74,10 +75,10 @@ ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials
 Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Latency Limiter
 ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown Pace
 Paused Payload PayloadError Pool PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
-RequestRejected RequestTimeout Response ResponseError RetryPolicy RetryScheduled ServerError SessionError
-SetStatus SetStatusResponse SourceError Statistics Succeeded Timeout TransportError Update UpdateResponse
-UserInfo UserListResponse UserStream UsersApiError UsersSession Verdict __version__ classify
-present_ids reconcile
+Remainder RequestRejected RequestTimeout Response ResponseError ResultLine ResultWriter ResultsError
+RetryPolicy RetryScheduled ServerError SessionError SetStatus SetStatusResponse SourceError Statistics
+Succeeded Timeout TransportError Update UpdateResponse UserInfo UserListResponse UserStream UsersApiError
+UsersSession Verdict __version__ classify present_ids read_remainder read_results reconcile
 """
 
 

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
         NotAttempted,
         Outcome,
         Progress,
+        Remainder,
+        ResultLine,
+        ResultWriter,
         Succeeded,
+        read_remainder,
+        read_results,
     )
     from .errors import (
         ActionRejected,
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
         RequestRejected,
         RequestTimeout,
         ResponseError,
+        ResultsError,
         ServerError,
         SessionError,
         SourceError,
@@ -90,11 +96,12 @@ if TYPE_CHECKING:
     from .wire import Verdict, classify
 
 _HOMES = {
-    "batch": "BatchReport BatchRunner Failed InDoubt Journal NotAttempted Outcome Progress Succeeded",
+    "batch": "BatchReport BatchRunner Failed InDoubt Journal NotAttempted Outcome Progress Remainder"
+    " ResultLine ResultWriter Succeeded read_remainder read_results",
     "errors": "ActionRejected AuthenticationError CertificateError ConfigurationError ConnectError"
     " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
     " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
-    " ServerError SessionError SourceError TransportError UsersApiError",
+    " ResultsError ServerError SessionError SourceError TransportError UsersApiError",
     "limiter": "Limiter Pace",
     "listing": "UserStream",
     "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
@@ -170,10 +177,14 @@ __all__ = [
     "RateLimited",
     "Reconciliation",
     "Ref",
+    "Remainder",
     "RequestRejected",
     "RequestTimeout",
     "Response",
     "ResponseError",
+    "ResultLine",
+    "ResultWriter",
+    "ResultsError",
     "RetryPolicy",
     "RetryScheduled",
     "ServerError",
@@ -196,6 +207,8 @@ __all__ = [
     "__version__",
     "classify",
     "present_ids",
+    "read_remainder",
+    "read_results",
     "reconcile",
 ]
 

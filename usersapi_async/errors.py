@@ -7,6 +7,7 @@
     ├── PayloadError (ValueError)         the payload has faults; nothing was sent
     ├── SessionError                      not open, closed, or used from another event loop
     ├── JournalError                      the journal can't be read or written
+    ├── ResultsError                      the file of results can't be written or read
     ├── SourceError                       the caller's own iterable raised
     ├── TransportError                    no complete answer was read
     │   ├── ConnectError                  no connection was made
@@ -86,6 +87,13 @@ class SessionError(UsersApiError):
 
 class JournalError(UsersApiError):
     """The journal can't be used; nothing that it should have recorded was sent."""
+
+
+class ResultsError(UsersApiError):
+    """A file of results can't be written or read; the message names it.
+
+    A batch that was to write it takes no further row, and its report holds the outcomes that the file lacks.
+    """
 
 
 class SourceError(UsersApiError):

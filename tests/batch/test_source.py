@@ -18,7 +18,7 @@ async def all_of(items: Any) -> list[Any]:
     source = Source(items)
     found = []
     while (item := await source.read()) is not None:
-        found.append(item._rest)
+        found.append(item.row)
     assert await source.read() is None
     return found
 
@@ -132,7 +132,7 @@ def test_keys() -> None:
         (["k", 5], 3, ["k", 5]),
     ]
     for raw, key, rest in rows:
-        assert (Item(raw).key_or(3), Item(raw)._rest) == (key, rest)
+        assert (Item(raw).key_or(3), Item(raw).row) == (key, rest)
         assert str(raw) not in repr(Item(raw))
 
 

@@ -7,12 +7,14 @@ import os
 import pty
 import signal
 import socket
+import stat
 from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 from typer.testing import CliRunner
 
+from usersapi_async import ResultLine, read_results
 from usersapi_async.cli import demo
 from usersapi_async.cli.app import app
 
@@ -32,8 +34,9 @@ class _Demo:
     """A run of the demonstration with its files."""
 
     done: Done
+    files: Path
     people: list[dict[str, str]]
-    results: list[dict[str, str]]
+    results: list[ResultLine]
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +45,15 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> _Demo:
     here = tmp_path_factory.mktemp("demo")
     done = usersapi("demo", "--people", "60", cwd=here)
     files = here / "usersapi-demo"
-    return _Demo(done, _rows(files / "people.csv"), _rows(files / "results.csv"))
+    results = sorted(read_results(files / "results.csv"), key=lambda line: line.index or 0)
+    return _Demo(done, files, _rows(files / "people.csv"), results)
 
 
 def test_demo_imports_everybody_but_the_spoilt(sixty: _Demo) -> None:
     """The whole way: file, emulator, import, results, check, exit code."""
     assert (sixty.done.code, sixty.done.err) == (0, "")
-    assert [row["key"] for row in sixty.results] == [row["key"] for row in sixty.people]
-    ids = [row["clogin_id"] for row in sixty.results if row["outcome"] == "succeeded"]
+    assert [line.key for line in sixty.results] == [row["key"] for row in sixty.people]
+    ids = [line.clogin_id for line in sixty.results if line.status == "succeeded"]
     assert len(set(ids)) == len(ids) > 40
     last = sixty.done.out.splitlines()[-1]
     assert last.startswith(f"Checked: 60 rows = {len(ids)} succeeded + ")
@@ -64,8 +68,8 @@ def test_there_is_nothing_but_text_when_piped(sixty: _Demo) -> None:
 
 def test_every_kind_of_mistake_is_reported(sixty: _Demo) -> None:
     """The four mistakes and the children that they drag along, with nothing of the people in the messages."""
-    lost = [row for row in sixty.results if row["outcome"] != "succeeded"]
-    assert {(row["error"], row["message"]) for row in lost} == {
+    lost = [line for line in sixty.results if line.status != "succeeded"]
+    assert {(line.error, line.message or line.reason) for line in lost} == {
         ("PayloadError", "not an email address @ $.doc.main_email"),
         ("PayloadError", "must have 6 characters or more @ $.doc.password"),
         (
@@ -73,15 +77,32 @@ def test_every_kind_of_mistake_is_reported(sixty: _Demo) -> None:
             "create: the service refused it: main_email has a domain that is not found in DNS: ***",
         ),
         ("ActionRejected", "create_child: the service refused it: The username *** is already taken."),
-        ("", "the row that it refers to failed"),
+        (None, "the row that it refers to failed"),
     }
 
 
 def test_rows_that_did_not_succeed_keep_their_input(sixty: _Demo) -> None:
     """The file of results can be mended and given in again."""
-    for person, row in zip(sixty.people, sixty.results, strict=True):
-        kept = {column: row[column] for column in person}
-        assert (kept == person) is (row["outcome"] != "succeeded")
+    for person, line in zip(sixty.people, sixty.results, strict=True):
+        assert line.input == (None if line.status == "succeeded" else person)
+
+
+def test_the_files_are_their_owner_s_alone(sixty: _Demo) -> None:
+    """They hold people's data."""
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in sixty.files.iterdir()} == {
+        "people.csv": 0o600,
+        "results.csv": 0o600,
+    }
+
+
+def test_results_are_not_written_over(tmp_path: Path) -> None:
+    """A second demonstration has a file of its own, also where the people were open to all before."""
+    (tmp_path / "people.csv").write_text("somebody")
+    for name in ("results.csv", "results-2.csv", "results-3.csv"):
+        done = CliRunner().invoke(app, ["demo", "--people", "3", "--directory", str(tmp_path)])
+        assert (done.exit_code, name in done.output) == (0, True)
+        assert len(list(read_results(tmp_path / name))) == 3
+    assert stat.S_IMODE((tmp_path / "people.csv").stat().st_mode) == 0o600
 
 
 def test_with_faults_the_check_leaves_room_for_doubts(tmp_path: Path) -> None:

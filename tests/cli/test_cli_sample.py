@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from usersapi_async import CreateChild, PayloadError, Ref
-from usersapi_async.cli.rows import CsvRows, person_of
+from usersapi_async.cli.rows import person_of, rows_of
 from usersapi_async.cli.sample import COLUMNS, make_sample, write_people
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def test_rows_come_back_from_the_file_as_payloads(tmp_path: Path) -> None:
     """A child refers to its parent's key, and empty cells are not sent."""
     sample = make_sample(100, 0)
     write_people(tmp_path / "people.csv", sample)
-    rows = CsvRows(tmp_path / "people.csv")
-    for index, (key, row) in enumerate(rows):
-        assert rows.release(index) == row == sample.people[index]
+    for person, (key, row) in zip(sample.people, rows_of(tmp_path / "people.csv"), strict=True):
+        assert row == person
         assert key == row["key"]
         try:
             payload = person_of(row)

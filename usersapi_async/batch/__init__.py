@@ -1,8 +1,11 @@
 """Many operations at once, with exactly one outcome for every row taken."""
 
+from ._lines import ResultLine
 from .journal import Journal
 from .outcomes import Failed, InDoubt, NotAttempted, Outcome, Succeeded
+from .remainder import Remainder, read_remainder
 from .report import BatchReport, Progress
+from .results import ResultWriter, read_results
 from .runner import BatchRunner
 
 __all__ = [
@@ -14,5 +17,10 @@ __all__ = [
     "NotAttempted",
     "Outcome",
     "Progress",
+    "Remainder",
+    "ResultLine",
+    "ResultWriter",
     "Succeeded",
+    "read_remainder",
+    "read_results",
 ]

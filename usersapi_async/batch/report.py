@@ -13,6 +13,7 @@ from usersapi_async.responses import MetaInfo
 from .outcomes import Failed, InDoubt, Key, Outcome, Succeeded
 
 Keep: TypeAlias = Callable[[Outcome], bool]
+Record: TypeAlias = Callable[[Outcome], bool]
 
 
 @attrs.frozen(kw_only=True)
@@ -56,9 +57,16 @@ class BatchReport:
     exhausted: bool = False
     stopped_by: str | None = None
     outcomes: list[Outcome] = attrs.field(factory=list, repr=False)
+    _record: Record | None = attrs.field(default=None, init=False, repr=False)
+
+    def record_by(self, record: Record | None) -> None:
+        """Has each outcome written down by this function when it is counted; those of which it says that it
+        could not are kept."""
+        self._record = record
 
     def add(self, outcome: Outcome, *, keep: bool) -> None:
         """Counts one outcome, and keeps it if asked."""
+        is_recorded = self._record is None or self._record(outcome)
         if isinstance(outcome, Succeeded):
             self.succeeded += 1
         elif isinstance(outcome, Failed):
@@ -67,7 +75,7 @@ class BatchReport:
             self.in_doubt += 1
         else:
             self.not_attempted += 1
-        if keep:
+        if keep or not is_recorded:
             self.outcomes.append(outcome)
 
     def keep(self, outcomes: Iterable[Outcome]) -> None:

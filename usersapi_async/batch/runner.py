@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeAlias
 
 from usersapi_async import _arguments
@@ -20,6 +20,7 @@ from .journal import Journal
 from .ledger import Ledger
 from .outcomes import Outcome
 from .policy import Policy
+from .recorder import Recorder, ResultsTarget
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure
 from .source import Build, Items
@@ -104,6 +105,7 @@ class BatchRunner:
         *,
         build: Build | None = None,
         journal: JournalSource | None = None,
+        results: ResultsTarget | None = None,
         limit: int | None = None,
         deadline: float | None = None,
     ) -> BatchReport:
@@ -119,15 +121,21 @@ class BatchRunner:
         response), and sends what was not. Every row needs a key then. What was in flight when a process died
         is in doubt, unless the runner may ``reconcile``.
 
+        `results`, the path of a new file or a `ResultWriter`, gets a line for each row as soon as it has
+        ended.
+
         Raises `SourceError` when the iterable raises, `SessionError` when the session is not open,
-        `JournalError` when the journal can't be used or written, which stops the batch before it sends, and
-        what ``keep`` or ``on_progress`` raise, after the requests under way have ended; all outcomes up to
-        then are in ``report``, also after a cancellation.
+        `JournalError` when the journal can't be used or written, which stops the batch before it sends,
+        `ResultsError` when the results can't be written, after which no row is begun, and what ``keep`` or
+        ``on_progress`` raise, after the requests under way have ended; all outcomes up to then are in
+        ``report``, also after a cancellation.
         """
         deadline = _checked_deadline(deadline)
-        engine = self._new_engine(items, build, self._keep or _everything, None, limit, journal)
+        recorder = None if results is None else Recorder(results)
+        engine = self._new_engine(items, build, self._keep or _everything, None, limit, journal, recorder)
         try:
-            await engine.run(deadline)
+            with recorder or nullcontext():
+                await engine.run(deadline)
         finally:
             self._engine = None
             if self._policy.ordered:
@@ -141,6 +149,7 @@ class BatchRunner:
         *,
         build: Build | None = None,
         journal: JournalSource | None = None,
+        results: ResultsTarget | None = None,
         limit: int | None = None,
         deadline: float | None = None,
     ) -> AsyncIterator[AsyncIterator[Outcome]]:
@@ -153,8 +162,9 @@ class BatchRunner:
         """
         deadline = _checked_deadline(deadline)
         channel = Channel(self._policy.workers, ordered=self._policy.ordered)
-        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit, journal)
-        task = asyncio.create_task(self._drive(engine, channel, deadline))
+        recorder = None if results is None else Recorder(results)
+        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit, journal, recorder)
+        task = asyncio.create_task(self._drive(engine, channel, deadline, recorder))
         try:
             yield channel
         finally:
@@ -192,6 +202,7 @@ class BatchRunner:
         channel: Channel | None,
         limit: int | None,
         journal: JournalSource | None,
+        recorder: Recorder | None,
     ) -> Engine:
         if self._engine is not None:
             raise SessionError("this runner is at work; use another for a second batch at the same time")
@@ -200,9 +211,14 @@ class BatchRunner:
             _arguments.whole("limit", limit)
         ledger = None if journal is None else self._ledger_of(journal)
         self._users.require_open()
-        self._engine = Engine(self._users, self._policy, items, build, keep, channel, limit, ledger)
-        self._report = self._engine.report
-        return self._engine
+        if recorder is not None:
+            items = recorder.watch(items)
+        engine = Engine(self._users, self._policy, items, build, keep, channel, limit, ledger)
+        self._report = engine.report
+        if recorder is not None:
+            recorder.open(engine.report, engine.abort)
+        self._engine = engine
+        return engine
 
     def _ledger_of(self, journal: JournalSource) -> Ledger:
         if isinstance(journal, (str, os.PathLike)):
@@ -214,11 +230,14 @@ class BatchRunner:
             marker_field=self._policy.marker_field,
         )
 
-    async def _drive(self, engine: Engine, channel: Channel, deadline: float | None) -> None:
+    async def _drive(
+        self, engine: Engine, channel: Channel, deadline: float | None, recorder: Recorder | None
+    ) -> None:
         """Runs an engine in a task of its own, and closes the channel with what it ends with."""
         error: BaseException | None = None
         try:
-            await engine.run(deadline)
+            with recorder or nullcontext():
+                await engine.run(deadline)
         except asyncio.CancelledError:
             raise
         except BaseException as crash:  # noqa: BLE001 (the consumer of the channel raises it)

@@ -20,6 +20,14 @@ Items: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 Build: TypeAlias = Callable[[Any], AnyPayload]
 
 
+def check_items(items: Any) -> None:
+    """Raises `ConfigurationError` for what is no iterable of rows."""
+    if isinstance(items, Mapping):
+        raise ConfigurationError("items: expected an iterable of rows, got a mapping; give its .items()")
+    if isinstance(items, (str, bytes)) or not isinstance(items, (Iterable, AsyncIterable)):
+        raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
+
+
 class Source:
     """One pass over the rows, begun with the first `read`. ``exhausted`` tells that it came to their end."""
 
@@ -29,10 +37,7 @@ class Source:
         self._reading: anyio.CancelScope | None = None
         self.exhausted = False
         self._asynchronous = isinstance(items, AsyncIterable)
-        if isinstance(items, Mapping):
-            raise ConfigurationError("items: expected an iterable of rows, got a mapping; give its .items()")
-        if not self._asynchronous and (isinstance(items, (str, bytes)) or not isinstance(items, Iterable)):
-            raise ConfigurationError(f"items: expected an iterable of rows, got {type(items).__name__}")
+        check_items(items)
 
     async def read(self) -> Item | None:
         """The next row; None at the end, or when it was stopped meanwhile. Raises `SourceError`."""
@@ -68,23 +73,23 @@ class Source:
 
 @attrs.frozen
 class Item:
-    """One row as it was read. It shows nothing of it, in a traceback with local variables either."""
+    """One row as it was ``read``. It shows nothing of it, in a traceback with local variables either."""
 
-    _read: Any = attrs.field(repr=False)
+    read: Any = attrs.field(repr=False)
 
     def key_or(self, index: int) -> Key:
         """The row's key: a pair has it in front, any other row is known by its index."""
-        return self._read[0] if self._is_pair and self._bad_key is None else index
+        return self.read[0] if self._is_pair and self._bad_key is None else index
 
     def payload(self, build: Build | None) -> AnyPayload:
         """The payload of the row. Raises `PayloadError`, whatever the caller's function raises."""
         if self._bad_key is not None:
             raise PayloadError([f"expected a str that is not empty, got {self._bad_key} @ key"])
-        if build is None or isinstance(self._rest, Payload):
-            found = self._rest
+        if build is None or isinstance(self.row, Payload):
+            found = self.row
         else:
             try:
-                found = build(self._rest)
+                found = build(self.row)
             except PayloadError:
                 raise
             except Exception as error:
@@ -100,15 +105,16 @@ class Item:
 
     @property
     def _is_pair(self) -> bool:
-        return isinstance(self._read, tuple) and len(self._read) == 2
+        return isinstance(self.read, tuple) and len(self.read) == 2
 
     @property
     def _bad_key(self) -> str | None:
         """What a key is that can't be one."""
-        if not self._is_pair or (isinstance(self._read[0], str) and self._read[0]):
+        if not self._is_pair or (isinstance(self.read[0], str) and self.read[0]):
             return None
-        return type(self._read[0]).__name__ if self._read[0] != "" else "an empty one"
+        return type(self.read[0]).__name__ if self.read[0] != "" else "an empty one"
 
     @property
-    def _rest(self) -> Any:
-        return self._read[1] if self._is_pair else self._read
+    def row(self) -> Any:
+        """The row without its key."""
+        return self.read[1] if self._is_pair else self.read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,8 @@ from .exit_codes import INTERRUPTED
 from .interruption import Interruptions
 from .progress import shown_progress
 from .report import make_console, say, show_report
-from .results import results_file
-from .rows import CsvRows, person_of
-from .sample import COLUMNS, Sample, make_sample, write_people
+from .rows import person_of, rows_of
+from .sample import Sample, make_sample, write_people
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Run:
 def run_demo(options: DemoOptions) -> int:
     """Runs the demonstration and gives the exit code."""
     console = make_console()
-    people, results = options.directory / "people.csv", options.directory / "results.csv"
+    people, results = options.directory / "people.csv", _free(options.directory / "results.csv")
     options.directory.mkdir(parents=True, exist_ok=True)
     sample = make_sample(options.people, options.seed)
     write_people(people, sample)
@@ -84,18 +84,14 @@ def run_demo(options: DemoOptions) -> int:
 async def _import(
     place: EmulatorPlace, people: Path, results: Path, sample: Sample, console: Console
 ) -> _Run:
-    tally, rows = Tally(), CsvRows(people)
+    tally = Tally()
     session = UsersSession(place.credentials, group_id=place.group_id, base_url=place.base_url)
-    with (
-        results_file(results, COLUMNS) as file,
-        shown_progress(console, len(sample.people)) as display,
-    ):
+    with shown_progress(console, len(sample.people)) as display:
         async with session as users:
-            runner = BatchRunner(users, ordered=True, on_progress=display.update)
-            async with runner.stream(rows, build=person_of) as outcomes:
+            runner = BatchRunner(users, on_progress=display.update)
+            async with runner.stream(rows_of(people), build=person_of, results=results) as outcomes:
                 with Interruptions(runner, display.say) as interruptions:
                     async for outcome in outcomes:
-                        file.write(outcome, rows.release(outcome.index))
                         tally.add(outcome)
     return _Run(
         report=runner.report,
@@ -103,6 +99,12 @@ async def _import(
         counted=await count_users(place.state_url),
         interrupted=interruptions.count > 0,
     )
+
+
+def _free(path: Path) -> Path:
+    """The path, with a number if there is such a file already: results are never written over."""
+    names = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], names) if not free.exists())
 
 
 async def count_users(state_url: str) -> int | None:

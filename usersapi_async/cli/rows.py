@@ -15,26 +15,11 @@ KEY = "key"
 PARENT_KEY = "parent_key"
 
 
-class CsvRows:
-    """The rows of a file as pairs of key and row, read one by one.
-
-    Each is held until `release` asks for it by its index: an outcome knows its payload, but not the row
-    that none could be made of.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._held: dict[int, CsvRow] = {}
-
-    def __iter__(self) -> Iterator[tuple[str, CsvRow]]:
-        with self._path.open(encoding="utf-8-sig", newline="") as file:
-            for index, row in enumerate(csv.DictReader(file)):
-                self._held[index] = row
-                yield row[KEY], row
-
-    def release(self, index: int) -> CsvRow:
-        """The row with that index, once."""
-        return self._held.pop(index)
+def rows_of(path: Path) -> Iterator[tuple[str, CsvRow]]:
+    """The rows of a file as pairs of key and row, read one by one."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            yield row[KEY], row
 
 
 def person_of(row: CsvRow) -> Create | CreateChild:

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import attrs
 
+from usersapi_async._files import private
+
 Person: TypeAlias = dict[str, str]
 Family: TypeAlias = list[Person]
 
@@ -96,8 +98,10 @@ def make_sample(people: int, seed: int) -> Sample:
 
 
 def write_people(path: Path, sample: Sample) -> None:
-    """The sample as a CSV file with a header."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """The sample as a new CSV file with a header, for the eyes of its owner only, as such files should be."""
+    # The mode of a file that is there already would stay.
+    path.unlink(missing_ok=True)
+    with open(path, "x", encoding="utf-8", newline="", opener=private) as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(sample.people)

@@ -6,9 +6,7 @@ from collections import Counter
 
 import attrs
 
-from usersapi_async.batch import Outcome, Succeeded
-
-from .results import complaint, outcome_name
+from usersapi_async.batch import Outcome, ResultLine, Succeeded
 
 _EXAMPLES = 4
 
@@ -27,7 +25,8 @@ class Tally:
         """Takes one outcome in."""
         if not isinstance(outcome, Succeeded):
             self.lost.add(outcome.key)
-            told = (outcome_name(outcome), *complaint(outcome))
+            line = ResultLine.of(outcome)
+            told = (line.status.replace("_", " "), line.error or "", line.message or line.reason or "")
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
         elif len(self.examples) < _EXAMPLES:
