@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeAlias
@@ -153,7 +153,7 @@ def read_csv(file: BinaryIO, on_cut: Callable[[], None]) -> Iterator[ResultLine]
         while (cells := records.next()) is not None:
             if not cells:
                 continue
-            if len(cells) < len(header) and records.is_unterminated:
+            if not records.is_whole(cells, len(header)):
                 records.is_cut = True
                 break
             with _in_line(records.number):
@@ -171,7 +171,7 @@ def _opened(text: TextIO) -> tuple[list[str], _Records]:
     first, begin, header = text.readline(), f'"{_PREFIX}status"', list[str]()
     for delimiter in _DELIMITERS:
         text.seek(0)
-        records = _Records(text, delimiter)
+        records = _Records(text, delimiter, quoted=first.startswith('"'))
         # Of another delimiter nothing can be made.
         with suppress(Unreadable):
             header = [natural(name) for name in records.next() or ()]
@@ -186,10 +186,12 @@ def _opened(text: TextIO) -> tuple[list[str], _Records]:
 
 
 class _Records:
-    """The records of a CSV file, each a list of cells, and how the last line that was read ended."""
+    """The records of a CSV file, each a list of cells; all are `quoted` unless somebody else saved it."""
 
-    def __init__(self, text: Iterable[str], delimiter: str) -> None:
+    def __init__(self, text: Iterable[str], delimiter: str, *, quoted: bool) -> None:
         self._text = text
+        self._delimiter = delimiter
+        self._quoted = quoted
         self._reader = csv.reader(self._lines(), delimiter=delimiter, strict=True)
         self._last = ""
         self._ended = False
@@ -200,10 +202,12 @@ class _Records:
         """The number of the last line that was read, from 1 on."""
         return self._reader.line_num
 
-    @property
-    def is_unterminated(self) -> bool:
-        """Whether that line has no end: then it is the file's last, and perhaps not whole."""
-        return not self._last.endswith(("\n", "\r"))
+    def is_whole(self, cells: Sequence[str], columns: int) -> bool:
+        """Whether the record that was read last, with these cells, was not cut."""
+        if self._last.endswith(("\n", "\r")) or not self._quoted:
+            return True
+        # An empty cell would have quotes.
+        return len(cells) >= columns and not self._last.endswith(self._delimiter)
 
     def _lines(self) -> Iterator[str]:
         for line in self._text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -52,52 +52,68 @@ def read_remainder(
     Rows that had not ended when a process was killed stand in no file of results: that takes a journal.
     Raises `ResultsError`.
     """
-    found: Mapping[Any, int] = {} if reconciled is None else reconciled.found
-    absent: Collection[Any] = () if reconciled is None else frozenset(reconciled.absent)
-    ids: dict[str, int] = {}
-    ended: set[str] = set()
-    unended: list[ResultLine] = []
-    doubts: list[ResultLine] = []
+    sorter = _Sorter(key, reconciled)
     for line in read_results(path, file_format=file_format):
+        sorter.add(line)
+    return sorter.remainder()
+
+
+class _Sorter:
+    """Puts each line where it belongs. What it holds is not shown by a traceback with local variables."""
+
+    def __init__(self, key: Callable[[Any], str] | None, reconciled: Reconciliation | None) -> None:
+        self._key = key
+        self._found: Mapping[Any, int] = {} if reconciled is None else reconciled.found
+        self._absent: frozenset[Any] = frozenset(() if reconciled is None else reconciled.absent)
+        self._ids: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._open: list[ResultLine] = []
+        self._rows: list[Any] = []
+        self._in_doubt: list[ResultLine] = []
+        self._repeated: list[ResultLine] = []
+        self._without_input: list[ResultLine] = []
+
+    def add(self, line: ResultLine) -> None:
         clogin_id, is_in_doubt = line.clogin_id, line.status == "in_doubt"
-        if is_in_doubt and line.known_as in found:
-            clogin_id, is_in_doubt = found[line.known_as], False
-        elif line.status != "succeeded" and not (is_in_doubt and line.known_as not in absent):
-            unended.append(line)
-            continue
+        if is_in_doubt and line.known_as in self._found:
+            clogin_id, is_in_doubt = self._found[line.known_as], False
+        elif line.status != "succeeded" and (not is_in_doubt or line.known_as in self._absent):
+            self._open.append(line)
+            return
         if is_in_doubt:
-            doubts.append(line)
+            self._in_doubt.append(line)
         if line.key is not None:
-            ended.add(line.key)
+            self._ended.add(line.key)
             if clogin_id is not None:
-                ids[line.key] = clogin_id
-    rows, repeated, without_input = _rows_of(unended, ended, key)
-    return Remainder(rows=rows, ids=ids, in_doubt=doubts, repeated=repeated, without_input=without_input)
+                self._ids[line.key] = clogin_id
 
+    def remainder(self) -> Remainder:
+        # Added lines have no index.
+        for line in sorted(self._open, key=lambda line: math.inf if line.index is None else line.index):
+            self._put(line)
+        return Remainder(
+            rows=self._rows,
+            ids=self._ids,
+            in_doubt=self._in_doubt,
+            repeated=self._repeated,
+            without_input=self._without_input,
+        )
 
-def _rows_of(
-    lines: list[ResultLine], ended: Collection[str], key: Callable[[Any], str] | None
-) -> tuple[list[Any], list[ResultLine], list[ResultLine]]:
-    """The rows to be run again, and the lines left out: of a key that has `ended`, and without a row."""
-    rows: list[Any] = []
-    repeated: list[ResultLine] = []
-    without_input: list[ResultLine] = []
-    # Added lines have no index.
-    for line in sorted(lines, key=lambda line: math.inf if line.index is None else line.index):
+    def _put(self, line: ResultLine) -> None:
         if line.input is None:
-            without_input.append(line)
-            continue
-        known = line.key if key is None else _asked(key, line)
-        if known in ended:
-            repeated.append(line)
+            self._without_input.append(line)
+            return
+        key = self._key_of(line)
+        if key in self._ended:
+            self._repeated.append(line)
         else:
-            rows.append(line.input if known is None else (known, line.input))
-    return rows, repeated, without_input
+            self._rows.append(line.input if key is None else (key, line.input))
 
-
-def _asked(key: Callable[[Any], str], line: ResultLine) -> str:
-    try:
-        return key(line.input)
-    except Exception as error:  # noqa: BLE001 (the caller's own function)
-        failure = ConfigurationError(f"key raised {_arguments.raised(error)}")
-    raise failure
+    def _key_of(self, line: ResultLine) -> str | None:
+        if self._key is None:
+            return line.key
+        try:
+            return self._key(line.input)
+        except Exception as error:  # noqa: BLE001 (the caller's own function; raised below)
+            failure = ConfigurationError(f"key raised {_arguments.raised(error)}")
+        raise failure

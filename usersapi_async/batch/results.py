@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import attrs
 
@@ -111,18 +111,22 @@ class ResultWriter:
             raise failure
         if not isinstance(found, Mapping):
             return None
-        if self._columns is None:
-            self._columns = tuple(found)
+        self._note_columns(found)
         return plain_row(found)
 
     def add(self, line: ResultLine) -> None:
         """Adds a line."""
         self.require_open()
+        self._note_columns(line.input)
         if line.status == "succeeded" and not self._keep_succeeded:
             line = attrs.evolve(line, input=None)
         failure = self._append(self._head(), self._begun().line(line))
         if failure is not None:
             raise self._failed(failure)
+
+    def _note_columns(self, row: Mapping[Any, Any] | None) -> None:
+        if self._columns is None and row is not None:
+            self._columns = tuple(row)
 
     def require_open(self) -> None:
         """Raises `ResultsError` unless lines can be added."""
@@ -142,8 +146,7 @@ class ResultWriter:
     def _append(self, *parts: bytes) -> str | None:
         """Writes it in one piece, or nothing; why it could not."""
         data = b"".join(parts)
-        file, left = self._file, memoryview(data)
-        assert file is not None  # noqa: S101 (for the type checker; `add` and `_close` have asked)
+        file, left = cast("io.FileIO", self._file), memoryview(data)
         try:
             while left:
                 left = left[file.write(left) or 0 :]
@@ -159,11 +162,9 @@ class ResultWriter:
 
     def _close(self) -> str | None:
         """Closes the file, which has a header even if it has no line; why it could not."""
-        if self._file is None:
-            return None
         failure = self._append(self._head()) if self._error is None else None
         try:
-            self._file.close()
+            cast("io.FileIO", self._file).close()
         except OSError as error:
             failure = failure or _words(error)
         self._file = None
