@@ -66,6 +66,19 @@ def test_bulk_job_prints_what_its_comments_say(
     assert error == "not an email address @ $.doc.main_email"
 
 
+def test_a_mended_file_prints_what_its_comments_say(
+    environment: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is fed again is what had not succeeded, as it was."""
+    _program(_block_with("read_remainder(first)"))
+    assert capsys.readouterr().out.splitlines() == [
+        "2 1 1",
+        "['p2', 'c2']",
+        "2",
+        "['Nina', 'Lisa', '=Bob', 'Zoe']",
+    ]
+
+
 @contextmanager
 def _served(app: Any) -> Iterator[str]:
     """The app under a real uvicorn, in a thread of its own."""

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.disks import small_disk
 from tests.servers import Connection, answer, answering, raw_server, until
 from usersapi_async import (
     AddEmail,
@@ -26,16 +27,19 @@ from usersapi_async import (
     Email,
     Login,
     MalformedResponse,
+    NotAttempted,
     OutcomeUnknown,
     Product,
     Progress,
     Ref,
+    ResultWriter,
     RetryPolicy,
     Timeout,
     Update,
     UsersApiError,
     UsersSession,
     Verdict,
+    read_remainder,
     reconcile,
 )
 from usersapi_async._recognition import Sought
@@ -44,6 +48,7 @@ from usersapi_async.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from pathlib import Path
 
     from tests.servers import Handler
     from usersapi_async.emulator import Emulator
@@ -416,3 +421,39 @@ async def test_rows_of_a_batch_show_nothing(noise: Noise, users: UsersSession, b
         noise.add_error(failure)
     noise.parts.append("x" * 1000)
     noise.assert_silent()
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+@pytest.mark.parametrize("broken", ["full disk", "closed", "input_of", "unreadable", "key"])
+async def test_results_show_nothing(
+    noise: Noise, users: UsersSession, tmp_path: Path, name: str, broken: str
+) -> None:
+    """What goes wrong with a file of results names it, and shows nothing of the rows in it."""
+    path, email = tmp_path / name, str(PERSON["main_email"])
+    outcome = NotAttempted(index=0, key=email, payload=Create(doc=PERSON), reason="so")
+
+    def broken_function(row: dict[str, Any]) -> Any:
+        raise ValueError(row["main_email"]) if broken == "input_of" else KeyError(row["main_email"])
+
+    async def go_wrong() -> None:
+        if broken == "full disk":
+            with small_disk(10):
+                rows = [(email, PERSON)]
+                await BatchRunner(users).run(rows, build=lambda row: Create(doc=row), results=path)
+        with ResultWriter(path, input_of=broken_function if broken == "input_of" else None) as writer:
+            writer.write(outcome, PERSON)
+            writer.write(outcome, PERSON)
+        if broken == "closed":
+            writer.write(outcome, PERSON)
+        spoil(path, broken)
+        read_remainder(path, key=broken_function)
+
+    await collected(noise, go_wrong())
+    noise.parts.append("x" * 1000)
+    noise.assert_silent()
+
+
+def spoil(path: Path, broken: str) -> None:
+    """Puts what can't be read after lines that can."""
+    if broken == "unreadable":
+        path.write_bytes(path.read_bytes() + b'"\xe9","\xe9"\n')

@@ -41,6 +41,8 @@ from usersapi_async import (
     RateLimited,
     Ref,
     Response,
+    ResultLine,
+    ResultWriter,
     RetryPolicy,
     SetStatus,
     SetStatusResponse,
@@ -54,6 +56,8 @@ from usersapi_async import (
     UsersApiError,
     UsersSession,
     UserStream,
+    read_remainder,
+    read_results,
 )
 from usersapi_async.emulator import Emulator, running_emulator
 
@@ -186,7 +190,21 @@ async def batch(users: UsersSession, rows: AsyncIterator[dict[str, str]]) -> Non
 
     BatchRunner()  # type: ignore[call-arg]
     BatchRunner(users, after_failure="stop")  # type: ignore[arg-type]
+    with ResultWriter("results.csv", columns=["name"], file_format="csv") as results:
+        await runner.run(rows, build=lambda row: Create(doc=row), results=results)
+        results.write(report.outcomes[0], {"name": "Nina"})
+    async with runner.stream(rows, results="results.jsonl") as outcomes:
+        assert_type(outcomes, AsyncIterator[Outcome])
+    for line in read_results("results.jsonl"):
+        assert_type(line, ResultLine)
+        assert_type(line.clogin_id, int | None)
+    left = read_remainder("results.csv", key=lambda row: str(row["id"]))
+    assert_type(left.ids, Mapping[str, int])
+    await runner.run(left.rows)
+
     await runner.run(Create())  # type: ignore[arg-type]
+    await runner.run([], results=5)  # type: ignore[arg-type]
+    ResultWriter("results.csv", file_format="xml")  # type: ignore[arg-type]
     await runner.run([], build="Create")  # type: ignore[arg-type]
 
 

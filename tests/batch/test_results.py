@@ -7,10 +7,8 @@ import itertools
 import json
 import logging
 import re
-import resource
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.disks import small_disk
 from usersapi_async import (
     ConfigurationError,
     Failed,
@@ -501,17 +500,6 @@ def test_a_writer_is_used_while_it_is_open(tmp_path: Path) -> None:
             with results:
                 results.add(SAID[1])
     assert list(read_results(tmp_path / "results.csv")) == [attrs.evolve(SAID[1], input=None)]
-
-
-@contextmanager
-def small_disk(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.disks import small_disk
 from usersapi_async import (
     BatchReport,
     BatchRunner,
@@ -38,7 +39,7 @@ from usersapi_async import (
 from usersapi_async.emulator import Fault, emulator_in_thread
 
 from .support import conserved, everything, nothing_left, told, until
-from .test_results import FORMATS, small_disk
+from .test_results import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping

@@ -67,7 +67,7 @@ class Recorder:
 
     def _take(self, item: Item) -> None:
         # A copy is made before the row is worked on, which may change it.
-        self._rows[self._taken] = item.key_or(self._taken), self._writer.input_from(item.row)
+        self._rows[self._taken] = item.key_or(self._taken), self._writer.input_from(item)
         self._taken += 1
 
     def _record(self, outcome: Outcome) -> bool:
@@ -76,7 +76,8 @@ class Recorder:
             self._writer.add(ResultLine.of(outcome, key=key, row=row))
         except ResultsError as error:
             if self._error is None and self._stop is not None:
-                self._error = error
+                # Without this frame, which holds the row.
+                self._error = error.with_traceback(None)
                 self._stop(str(error))
             return False
         return True

@@ -23,6 +23,7 @@ from usersapi_async.observer import logger
 from ._formats import CsvWriting, FileFormat, JsonWriting, Writing, read_csv, read_jsonl
 from ._lines import Input, ResultLine, Unreadable, plain_row
 from .outcomes import Outcome
+from .source import Item
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -95,19 +96,18 @@ class ResultWriter:
 
     def write(self, outcome: Outcome, row: Any = None) -> None:
         """Adds the line of one outcome; `row` is what it was made of."""
-        line = ResultLine.of(outcome, row=self.input_from(row))
+        item = Item((outcome.key, row))
         del row
-        self.add(line)
+        self.add(ResultLine.of(outcome, row=self.input_from(item)))
 
-    def input_from(self, row: Any) -> Input | None:
-        """The columns of a row as they are kept, copied."""
+    def input_from(self, item: Item) -> Input | None:
+        """The columns of a row as they are kept, copied. Raises `ConfigurationError`."""
         failure: ConfigurationError | None = None
         try:
-            found = row if self._input_of is None else self._input_of(row)
+            found = item.row if self._input_of is None else self._input_of(item.row)
         except Exception as error:  # noqa: BLE001 (the caller's own function; raised below)
             failure = ConfigurationError(f"input_of raised {_arguments.raised(error)}")
         if failure is not None:
-            del row
             raise failure
         if not isinstance(found, Mapping):
             return None

@@ -23,7 +23,7 @@ from .policy import Policy
 from .recorder import Recorder, ResultsTarget
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure
-from .source import Build, Items
+from .source import Build, Item, Items
 
 JournalSource: TypeAlias = str | os.PathLike[str] | Journal
 
@@ -130,9 +130,12 @@ class BatchRunner:
         ``on_progress`` raise, after the requests under way have ended; all outcomes up to then are in
         ``report``, also after a cancellation.
         """
+        given = Item(items)
+        # A traceback with local variables would show the rows of a list.
+        del items
         deadline = _checked_deadline(deadline)
         recorder = None if results is None else Recorder(results)
-        engine = self._new_engine(items, build, self._keep or _everything, None, limit, journal, recorder)
+        engine = self._new_engine(given, build, self._keep or _everything, None, limit, journal, recorder)
         try:
             with recorder or nullcontext():
                 await engine.run(deadline)
@@ -160,10 +163,12 @@ class BatchRunner:
         off what is under way; ``report`` is whole then too, and its ``outcomes`` hold all that were not
         handed out.
         """
+        given = Item(items)
+        del items
         deadline = _checked_deadline(deadline)
         channel = Channel(self._policy.workers, ordered=self._policy.ordered)
         recorder = None if results is None else Recorder(results)
-        engine = self._new_engine(items, build, self._keep or _nothing, channel, limit, journal, recorder)
+        engine = self._new_engine(given, build, self._keep or _nothing, channel, limit, journal, recorder)
         task = asyncio.create_task(self._drive(engine, channel, deadline, recorder))
         try:
             yield channel
@@ -196,7 +201,7 @@ class BatchRunner:
 
     def _new_engine(
         self,
-        items: Items,
+        given: Item,
         build: Build | None,
         keep: Keep,
         channel: Channel | None,
@@ -211,9 +216,8 @@ class BatchRunner:
             _arguments.whole("limit", limit)
         ledger = None if journal is None else self._ledger_of(journal)
         self._users.require_open()
-        if recorder is not None:
-            items = recorder.watch(items)
-        engine = Engine(self._users, self._policy, items, build, keep, channel, limit, ledger)
+        items = given if recorder is None else Item(recorder.watch(given.read))
+        engine = Engine(self._users, self._policy, items.read, build, keep, channel, limit, ledger)
         self._report = engine.report
         if recorder is not None:
             recorder.open(engine.report, engine.abort)
