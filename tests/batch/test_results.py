@@ -103,8 +103,9 @@ suspicious = st.text("=+-@\uff1d\t\r\n\"' ;,a", max_size=8)
 @given(suspicious)
 def test_neutralising_is_undone(cell: str) -> None:
     """Each cell comes back; one that can't be taken for a formula is left as it is."""
-    assert natural(neutralised(cell)) == cell
-    assert neutralised("don't; 'tis 2-1=1 'n \"so\"") == "don't; 'tis 2-1=1 'n \"so\""
+    assert [natural(one) for one in neutralised([cell, "="])] == [cell, "="]
+    harmless = ["don't; 'tis 2-1=1 'n \"so\"", "'t Hooft", "nina@example.org"]
+    assert neutralised(harmless) == harmless
 
 
 @given(st.lists(suspicious, min_size=1, max_size=3))
@@ -520,6 +521,8 @@ def test_a_full_disk(tmp_path: Path, file_format: str) -> None:
     assert said == f"results {path.name}: File too large"
     assert list(read_results(path)) == [line] * added
     assert added > 3
+    # Nothing is left of the line that had no room.
+    assert path.read_bytes().endswith(b"\n")
 
 
 def test_no_room_for_the_header(tmp_path: Path) -> None:

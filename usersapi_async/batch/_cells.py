@@ -20,17 +20,26 @@ _TO_NEUTRALISE = re.compile(f"{_BEGIN}(?=[{_FORMULA}])|^[\"' ]*(?=[\t\r\n])")
 _NEUTRALISED = re.compile(f"{_BEGIN}'(?=[{_FORMULA}])|^[\"' ]*'(?=[\t\r\n])")
 _NOT_IN_CELLS = re.compile("[\0\ud800-\udfff]")
 
+_NUMBERS = (int, float)
 
-def neutralised(cell: str) -> str:
-    """The cell such that a spreadsheet shows it as text and runs nothing: with an apostrophe before what
+# Made once: `json.dumps` makes another encoder for each call that has options.
+to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+to_ascii_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def neutralised(cells: Sequence[str]) -> Sequence[str]:
+    """The cells such that a spreadsheet shows them as text and runs nothing: with an apostrophe before what
     would begin a formula."""
-    if _SUSPICIOUS.search(cell) is None:
-        return cell
-    return _TO_NEUTRALISE.sub(lambda found: f"{found[0]}'", cell)
+    if _SUSPICIOUS.search("".join(cells)) is None:
+        return cells
+    return [
+        cell if _SUSPICIOUS.search(cell) is None else _TO_NEUTRALISE.sub(lambda found: f"{found[0]}'", cell)
+        for cell in cells
+    ]
 
 
 def natural(cell: str) -> str:
-    """What was given to `neutralised`."""
+    """A cell before it was `neutralised`."""
     if _SUSPICIOUS.search(cell) is None:
         return cell
     return _NEUTRALISED.sub(lambda found: found[0][:-1], cell)
@@ -38,12 +47,7 @@ def natural(cell: str) -> str:
 
 def fits(text: str) -> bool:
     """Whether a cell can say it: no UTF-8 has a lone surrogate, and programs cut a cell at a NUL."""
-    return _NOT_IN_CELLS.search(text) is None
-
-
-def encoded(value: Any) -> str:
-    """As JSON in ASCII."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return "\0" not in text if text.isascii() else _NOT_IN_CELLS.search(text) is None
 
 
 def decoded(text: str) -> Any:
@@ -62,8 +66,10 @@ def shown(noted: Sequence[Any]) -> str:
     """What stands in the cell of a value with a note, which is a list of it; an empty one: there is none."""
     if not noted or noted[0] is None:
         return ""
-    text = noted[0] if isinstance(noted[0], str) else json.dumps(noted[0], ensure_ascii=False)
-    return _NOT_IN_CELLS.sub("\ufffd", text)
+    value = noted[0]
+    # What JSON writes of plain numbers, in a fraction of the time.
+    text = value if isinstance(value, str) else repr(value) if type(value) in _NUMBERS else to_json(value)
+    return text if fits(text) else _NOT_IN_CELLS.sub("\ufffd", text)
 
 
 def mended(cell: str, noted: Sequence[Any]) -> Any:

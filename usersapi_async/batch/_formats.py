@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeAlias
 
 import attrs
 
-from ._cells import decoded, encoded, fits, mended, natural, neutralised, shown
+from ._cells import decoded, fits, mended, natural, neutralised, shown, to_ascii_json, to_json
 from ._lines import Input, ResultLine, Unreadable, line_from
 
 FileFormat: TypeAlias = Literal["csv", "jsonl"]
@@ -54,10 +53,10 @@ class JsonWriting:
             facts["input"] = {name: value for name, value in line.input.items() if name is not None}
             facts["surplus"] = line.input[None]
         try:
-            return f"{json.dumps(facts, ensure_ascii=False, allow_nan=False)}\n".encode()
+            return f"{to_json(facts)}\n".encode()
         except UnicodeEncodeError:
             # A lone surrogate, which JSON can say in ASCII only.
-            return f"{json.dumps(facts, allow_nan=False)}\n".encode()
+            return f"{to_ascii_json(facts)}\n".encode()
 
 
 class CsvWriting:
@@ -72,6 +71,7 @@ class CsvWriting:
             for name in dict.fromkeys(columns)
             if isinstance(name, str) and fits(name) and name not in _RESULT_COLUMNS
         ]
+        self._known = frozenset(self._columns)
 
     def head(self) -> bytes:
         first = [f"{_PREFIX}{name}" for name in _FACTS]
@@ -92,7 +92,7 @@ class CsvWriting:
         noted = None if line.input is None else list(self._inexact(row))
         if noted != []:
             notes["input"] = noted
-        cells.append(encoded(notes) if notes else "")
+        cells.append(to_ascii_json(notes) if notes else "")
         cells.append("" if line.index is None else str(line.index))
         return _record(cells)
 
@@ -103,14 +103,13 @@ class CsvWriting:
                 yield [name]
             elif not (isinstance(row[name], str) and fits(row[name])):
                 yield [name, row[name]]
-        known = frozenset(self._columns)
-        yield from ([name, value] for name, value in row.items() if name not in known)
+        yield from ([name, value] for name, value in row.items() if name not in self._known)
 
 
-def _record(cells: Iterable[str]) -> bytes:
+def _record(cells: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     # All are quoted: an unquoted semicolon would be a delimiter for some.
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([neutralised(cell) for cell in cells])
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow(neutralised(cells))
     return text.getvalue().encode()
 
 
