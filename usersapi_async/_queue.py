@@ -45,13 +45,19 @@ class FairQueue:
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
     async def wait(
         self, flow: Flow, patience: float, *, joined: Callable[[], None], give_back: Callable[[], None]
     ) -> bool:
         """Waits at the end of the flow's line; `joined` is called once it is there, `give_back` if its time
         had come when it was cancelled."""
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(flow, OrderedDict())[waiter] = None
+        line = self._lines.get(flow)
+        if line is None:
+            line = self._lines[flow] = OrderedDict()
+        line[waiter] = None
         if patience < math.inf:
             self._note(patience, waiter, flow)
         joined()
