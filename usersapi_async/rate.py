@@ -24,8 +24,9 @@ class RateLimit:
 
     No such span, wherever it begins, its end excluded, holds more than ``count`` turns (rounded up), each at
     the time when its request is handed to the transport: the server sees what the network's jitter adds.
-    There is no burst after a rest or a pause. What the event loop was too busy for in time is made up for, of
-    the last 50 ms or one interval: so many turns, and one more, may come at once.
+    There is no burst after a rest or a pause. What a busy event loop hands out late is made up for, of the
+    last 50 ms or one interval: so many turns, and one more, may come at once. What remains of the lateness is
+    its share of ``per``: where turns come 1 % of it late, 99 % of them are used, if enough wait.
     """
 
     count: float
