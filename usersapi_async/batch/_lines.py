@@ -40,8 +40,8 @@ class ResultLine:
     rows of that batch from 0; ``key`` is None if the row had none. ``error`` is the name of the error's
     class, ``message`` its text, in which what was sent is masked, and ``faults`` are those of a
     `PayloadError`, each as ``reason @ $.path``. ``reason`` says why nothing was attempted. ``attempts``
-    counts requests, ``elapsed`` is in seconds. ``input`` has the row's columns, and is None if they were not
-    kept.
+    counts requests, ``elapsed`` is in seconds, to four places. ``input`` has the row's columns, and is None
+    if they were not kept.
 
     A line that somebody added to the file has no index, and was not attempted.
     """
@@ -75,7 +75,7 @@ class ResultLine:
             faults=error.faults if isinstance(error, PayloadError) else (),
             reason=outcome.reason if isinstance(outcome, NotAttempted) else None,
             attempts=outcome.attempts,
-            elapsed=round(outcome.elapsed, 6),
+            elapsed=round(outcome.elapsed, 4),
             resumed=isinstance(outcome, Succeeded) and outcome.resumed,
             input=row,
         )

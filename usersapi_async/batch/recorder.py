@@ -22,13 +22,15 @@ class Recorder:
     A writer that was given stays open; the file of a path is closed with the batch.
     """
 
+    # Known once it is open.
+    _report: BatchReport
+    _stop: Callable[[str], object]
+
     def __init__(self, results: ResultsTarget) -> None:
         self._is_given = isinstance(results, ResultWriter)
         self._writer = results if isinstance(results, ResultWriter) else ResultWriter(results)
         self._rows: dict[int, tuple[Key, Input | None]] = {}
         self._taken = 0
-        self._report: BatchReport | None = None
-        self._stop: Callable[[str], object] | None = None
         self._error: ResultsError | None = None
 
     def watch(self, items: Items) -> Items:
@@ -57,8 +59,7 @@ class Recorder:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Raises `ResultsError` if something could not be written, and nothing else failed."""
-        if self._report is not None:
-            self._report.record_by(None)
+        self._report.record_by(None)
         error = error or self._error
         if not self._is_given:
             self._writer.__exit__(None, error, None)
@@ -75,7 +76,7 @@ class Recorder:
         try:
             self._writer.add(ResultLine.of(outcome, key=key, row=row))
         except ResultsError as error:
-            if self._error is None and self._stop is not None:
+            if self._error is None:
                 # Without this frame, which holds the row.
                 self._error = error.with_traceback(None)
                 self._stop(str(error))
