@@ -233,13 +233,11 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
     return structure
 
 
-def _moved_up(found: Any, key: str) -> list[str]:
+def _moved_up(found: Record | tuple[Record, ...], key: str) -> list[str]:
     """The notes of a part, or of each in a list of parts, as seen from the record that holds it."""
     if isinstance(found, Record):
         return [note.replace(" @ $", f" @ $.{key}", 1) for note in found.problems]
-    if isinstance(found, tuple):
-        return [note for at, part in enumerate(found) for note in _moved_up(part, f"{key}[{at}]")]
-    return []
+    return [note for at, part in enumerate(found) for note in _moved_up(part, f"{key}[{at}]")]
 
 
 converter.register_structure_hook_factory(_is_subclass(Record), _reading_records)

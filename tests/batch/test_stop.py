@@ -70,6 +70,22 @@ async def test_stop_without_patience(emulator: Emulator, users: UsersSession, dr
     nothing_left(users)
 
 
+async def test_stop_while_a_row_is_waited_for(emulator: Emulator, users: UsersSession) -> None:
+    """An input that gives no row for now does not hold up the end; it was not exhausted."""
+
+    async def slow() -> AsyncIterator[Create]:
+        yield person(0)
+        await asyncio.Event().wait()
+
+    runner = BatchRunner(users, concurrency=2)
+    working = asyncio.ensure_future(runner.run(slow()))
+    await until(lambda: runner.report.succeeded)
+    await runner.stop()
+    report = await working
+    assert (report.succeeded, report.exhausted, report.stopped_by) == (1, False, "stopped by the caller")
+    nothing_left(users)
+
+
 async def test_stopping_twice(emulator: Emulator, users: UsersSession) -> None:
     """A second, less patient stop overrules the first."""
     emulator.script(Fault.slow(20))

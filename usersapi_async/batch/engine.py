@@ -225,14 +225,13 @@ class Engine:
         try:
             item = await self._source.read()
         except SourceError as error:
-            self._error = error
+            item, self._error = None, error
             self.stop("the iterable of rows raised")
-        else:
-            if item is not None:
-                await self._take(item)
-            elif self._source.exhausted:
-                self.report.exhausted = not self._no_more_rows
-                self._no_more_rows = True
+        if item is not None:
+            await self._take(item)
+        elif self._source.exhausted:
+            self.report.exhausted = not self._no_more_rows
+            self._no_more_rows = True
         self._is_reading = False
         self._sleepers.wake(1)
         # A source and a build that never wait would keep everything else from running.
