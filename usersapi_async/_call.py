@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import attrs
 
 from . import payloads, wire
+from ._attempts import Record
 from ._queue import Flow
 from .errors import DeadlineExceeded, Delivery, MalformedResponse, OutcomeUnknown, UsersApiError
 from .responses import CreateResponse, Response
 from .retry import Decision, Kind, RetryPolicy, decide, kind_of
-from .transport import Watch
 
 _REMEMBERED_IDS = 65_536
 _numbers = itertools.count(1)
@@ -52,7 +52,7 @@ class Call:
     ended_at: float | None = None
     fresh: bool = False
     error: UsersApiError | None = None
-    watch: Watch | None = attrs.field(default=None, repr=False)
+    watch: Record | None = attrs.field(default=None, repr=False)
     intent: Intent | None = attrs.field(default=None, repr=False)
     doubt: bool = False
     """True once an attempt ended without an answer that tells what it did."""
@@ -81,12 +81,11 @@ class Call:
             return Delivery.UNKNOWN
         return Delivery.NOT_SENT if self.error is None else self.error.delivery
 
-    def begin_attempt(self, now: float) -> Watch:
-        """Counts an attempt, at Unix time `now`, and gives the record that the transport keeps of it."""
+    def begin_attempt(self, now: float, watch: Record) -> None:
+        """Counts an attempt, at Unix time `now`, of which the transport keeps `watch`."""
         self.attempts += 1
         self.sent_at, self.ended_at = now, None
-        self.watch = Watch(self.body)
-        return self.watch
+        self.watch = watch
 
     def end_attempt(self, error: UsersApiError) -> UsersApiError:
         """Notes that the attempt ended with `error`, and gives it back."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from . import _arguments, _telling, payloads, responses, wire
+from . import _arguments, _telling, _transports, payloads, responses, wire
+from ._attempts import PoolSettings, Transport
 from ._call import Call, GivenIds
 from ._concurrency import Signal
 from ._queue import Flow
@@ -32,7 +33,6 @@ from .observer import Ending, Observer, Paused, notify
 from .retry import Decision, Evidence, Kind, RetryBudget, RetryPolicy, evidence_of, may_wait_for_server
 from .settings import Credentials, CredentialsSource, Timeout, current
 from .stats import Pool, Recorder, Statistics
-from .transport import PoolSettings, Transport
 
 if TYPE_CHECKING:
     from .limiter import Limiter
@@ -79,7 +79,7 @@ class Dispatcher:
         self._budget = budget
         self._wall_clock = wall_clock
         self._rng = rng
-        self._transport: Transport | None = None
+        self._transport: Transport[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single, self._bulk = Flow(), Flow()
         self._recorder = Recorder()
@@ -100,7 +100,7 @@ class Dispatcher:
             raise SessionError(f"the session is {self.state}; make another for another `async with`")
         self.limiter.bind()
         self._loop = asyncio.get_running_loop()
-        self._transport = Transport(self._pool)
+        self._transport = _transports.opened(self._pool)
 
     async def close(self) -> None:
         """Closes the pool. Requests under way end as connections lost, and waits of any kind at once."""
@@ -111,7 +111,7 @@ class Dispatcher:
             self.timers.end()
             await transport.close()
 
-    def require_open(self) -> Transport:
+    def require_open(self) -> Transport[Any]:
         """The transport. Raises `SessionError` unless calls can be sent from here and now."""
         if self._transport is None:
             raise SessionError(f"the session is {self.state}; use it within `async with UsersSession(…)`")
@@ -245,10 +245,11 @@ class Dispatcher:
             call.intent.hurry()
 
     async def _send(
-        self, call: Call, options: Options, credentials: Credentials, transport: Transport, queued: float
+        self, call: Call, options: Options, credentials: Credentials, transport: Transport[Any], queued: float
     ) -> responses.Response | UsersApiError:
         began, now = self.limiter.now(), self._wall_clock()
-        watch = call.begin_attempt(now)
+        watch = transport.watch(call.body)
+        call.begin_attempt(now, watch)
         self._recorder.attempt_began(began, again=call.attempts > 1)
         _telling.attempt_started(options.observer, call, began - queued)
         in_step = False

@@ -9,33 +9,19 @@ itself keeps the record: the connector marks it, and its own write does.
 from __future__ import annotations
 
 import asyncio
-import enum
 import itertools
 import math
-import os
 import ssl
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
-import attrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
-from . import _arguments
-from .assumptions import SEND_TIMESTAMP
-from .errors import (
-    CertificateError,
-    ConnectError,
-    ConnectionLost,
-    Delivery,
-    MalformedResponse,
-    PoolTimeout,
-    RequestTimeout,
-    UsersApiError,
-)
+from ._attempts import LARGEST_LINE, Phase, PoolSettings, Record, ended, headers
+from .errors import UsersApiError
 from .stats import Pool
 from .wire import Answer
 
@@ -47,49 +33,12 @@ if TYPE_CHECKING:
 
     from .settings import Credentials, Timeout
 
-_LARGEST_HEAD = 16_384
 
-
-class Phase(enum.Enum):
-    """Where an attempt is."""
-
-    BEGUN = enum.auto()
-    QUEUED = enum.auto()
-    CONNECTING = enum.auto()
-    CONNECTED = enum.auto()
-    CLOSED_BEFORE_BODY = enum.auto()
-    WRITING = enum.auto()
-
-
-_NOTHING_SENT = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CLOSED_BEFORE_BODY})
-
-
-class Watch(BytesPayload):
-    """A request's body that keeps the record of its attempt; also after a cancellation."""
+class Watch(Record, BytesPayload):
+    """A request's body that keeps the record of its attempt."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__(body, content_type="application/json")
-        self.phase = Phase.BEGUN
-        self._give_back: Callable[[bool], None] | None = None
-
-    @property
-    def delivery(self) -> Delivery:
-        """NOT_SENT where it is proven, else UNKNOWN."""
-        return Delivery.NOT_SENT if self.phase in _NOTHING_SENT else Delivery.UNKNOWN
-
-    def hold(self, give_back: Callable[[bool], None]) -> None:
-        """Keeps the connection, whose answer is whole, until it is judged."""
-        self._give_back = give_back
-
-    def let_go(self, *, reuse: bool) -> None:
-        """Gives the connection back to the pool, or has it closed.
-
-        A server may send an answer twice, and the second one would be taken for that of the next request. So
-        only an answer that names what it belongs to shows that requests and answers are in step.
-        """
-        give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back(not reuse)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Notes, at the last moment before it, whether the body can still reach the connection."""
@@ -121,7 +70,7 @@ def _note(request: ClientRequest, phase: Phase) -> None:
 class _WatchedConnector(aiohttp.TCPConnector):
     """A pool that notes on each body whether a connection is still waited for, being made, or handed out.
 
-    It takes connections back when their answers are judged, see `Watch.let_go`.
+    It takes connections back when their answers are judged, see `Record.let_go`.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -166,26 +115,6 @@ class _WatchedConnector(aiohttp.TCPConnector):
         return await super()._create_connection(req, traces, timeout)
 
 
-@attrs.frozen(kw_only=True)
-class PoolSettings:
-    """How connections are made. Raises `ConfigurationError`."""
-
-    url: str
-    connections: int
-    keepalive: float
-    max_response_bytes: int
-    ssl_context: ssl.SSLContext | None
-    trust_env: bool
-    user_agent: str
-
-    def __attrs_post_init__(self) -> None:
-        for name, smallest in (("connections", 1), ("keepalive", 0), ("max_response_bytes", 1)):
-            _arguments.number(name, getattr(self, name), smallest)
-        _arguments.instance("trust_env", self.trust_env, bool)
-        if self.ssl_context is not None:
-            _arguments.instance("ssl_context", self.ssl_context, ssl.SSLContext)
-
-
 class _Received:
     """The parts of a body; a class of its own so that a traceback with local variables shows none of it."""
 
@@ -201,7 +130,7 @@ class _Received:
         return b"".join(self._parts)
 
 
-class Transport:
+class AiohttpTransport:
     """The pool, and attempts over it. Created and closed in the event loop that uses it.
 
     A second pool that keeps no connection serves attempts that must have a fresh one: after a reset, what
@@ -232,6 +161,10 @@ class Transport:
         idle = sum(connector.idle() for connector in self._connectors)
         return Pool(open=in_use + idle, in_use=in_use, limit=self._settings.connections)
 
+    def watch(self, body: bytes) -> Watch:
+        """The record of an attempt that will send `body`."""
+        return Watch(body)
+
     async def close(self) -> None:
         """Closes every connection."""
         await self._pool.close()
@@ -240,11 +173,7 @@ class Transport:
     async def attempt(
         self, watch: Watch, credentials: Credentials, timestamp: int, timeout: Timeout, *, fresh: bool = False
     ) -> Answer | UsersApiError:
-        """Sends the body that `watch` holds once; `timestamp` is Unix time in whole seconds.
-
-        Failures are returned, to be raised from a frame that holds no secret; a cancellation leaves without
-        aiohttp's frames, which do.
-        """
+        """Sends the body that `watch` holds once, see `_attempts.Transport`."""
         client = self._fresh if fresh else self._pool
         answer: Answer | None = None
         try:
@@ -253,12 +182,12 @@ class Transport:
                 client.post(
                     self._url,
                     data=watch,
-                    headers=_headers(credentials, timestamp),
+                    headers=headers(credentials, timestamp),
                     allow_redirects=False,
                     # aiohttp would round timeouts of 5 s and more up to whole seconds.
                     timeout=aiohttp.ClientTimeout(connect=timeout.connect, ceil_threshold=math.inf),
-                    max_line_size=_LARGEST_HEAD,
-                    max_field_size=_LARGEST_HEAD,
+                    max_line_size=LARGEST_LINE,
+                    max_field_size=LARGEST_LINE,
                 ) as response,
             ):
                 answer = Answer(response.status, response.headers, flaw="cut short")
@@ -266,7 +195,13 @@ class Transport:
         except asyncio.CancelledError as error:
             broken_off = error
         except Exception as error:  # noqa: BLE001 (what aiohttp can raise is not closed)
-            return _translated(error, watch, answer)
+            return ended(
+                error,
+                watch,
+                answer,
+                not_http=aiohttp.ClientResponseError,
+                unknown_host=aiohttp.ClientConnectorDNSError,
+            )
         else:
             return answer
         broken_off.__context__ = broken_off.__cause__ = None
@@ -283,44 +218,3 @@ class Transport:
                 response.close()
                 return Answer(response.status, response.headers, flaw="too large")
         return Answer(response.status, response.headers, received.whole())
-
-
-def _headers(credentials: Credentials, timestamp: int) -> dict[str, str]:
-    headers = {
-        "Api-id": str(credentials.api_id),
-        "Api-user": credentials.api_user,
-        "Api-token": credentials.api_token,
-    }
-    if SEND_TIMESTAMP:
-        headers["Timestamp"] = str(timestamp)
-    return headers
-
-
-def _translated(error: Exception, watch: Watch, answer: Answer | None) -> Answer | UsersApiError:
-    """The library's error for one of aiohttp's, with nothing of it but its kind and errno."""
-    if answer is not None and not (isinstance(error, TimeoutError) and answer.status < 300):
-        # The status has come. An error status speaks for itself; a success that broke off is malformed.
-        return answer
-    kind = type(error).__name__
-    errno = error.errno if isinstance(error, OSError) else None
-    delivery = watch.delivery
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.CertificateError)):
-        return CertificateError("the server's certificate was not accepted", errno=errno)
-    if isinstance(error, TimeoutError):
-        if watch.phase is Phase.QUEUED:
-            return PoolTimeout("no connection became free in time")
-        if watch.phase is Phase.CONNECTING:
-            return ConnectError("no connection was made in time")
-        return RequestTimeout("no complete answer in time", delivery=delivery)
-    if watch.phase is Phase.CONNECTING:
-        return ConnectError(f"no connection was made: {_reason(error)}", errno=errno)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return MalformedResponse("the answer is not HTTP", delivery=delivery)
-    return ConnectionLost(f"the connection broke ({kind})", delivery=delivery, errno=errno)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host's name was not found"
-    errno = error.errno if isinstance(error, OSError) else None
-    return os.strerror(errno).lower() if errno is not None and errno > 0 else type(error).__name__
