@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import settings
 
 from usersapi_async import Credentials, RetryPolicy, UsersSession
+from usersapi_async._attempts import TransportName
 from usersapi_async.emulator import running_emulator
+
+from .transports import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 # The same examples in every run, and none left behind on disk.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(params=get_args(TransportName))
+def any_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a test run over each transport, as the one that sessions take unless they are told."""
+    monkeypatch.setitem(DEFAULTS, "transport", request.param)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is read of an answer, against the installed aiohttp on real sockets."""
+"""What is read of an answer, over each transport on real sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from usersapi_async import Delivery, MalformedResponse, RequestTimeout, Timeout,
 from usersapi_async.wire import Answer
 
 from .servers import Connection, answer, answering, raw_server
-from .test_transport import OK, answered, attempt, failed, open_transport
+from .transports import OK, answered, attempt, failed, open_transport
+
+pytestmark = pytest.mark.usefixtures("any_transport")
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", OK[:-3]])

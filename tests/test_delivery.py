@@ -41,6 +41,8 @@ from .test_session import session
 if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
 
+pytestmark = pytest.mark.usefixtures("any_transport")
+
 OPEN_ENDINGS = {
     "drop_before": (Fault.drop_before(), False),
     "drop_after": (Fault.drop_after(), True),

@@ -44,7 +44,12 @@ LAYERS = [
     "limiter",
     "stats",
     "settings",
+    "_attempts",
     "transport",
+    "_http",
+    "_connections",
+    "_direct",
+    "_transports",
     "_call",
     "_telling",
     "dispatch",
@@ -59,8 +64,10 @@ LAYERS = [
     "otel",
     "cli",
 ]
-# What stands on top of the core, each with an extra of its name for what it needs beyond the core.
-ON_TOP = ["cli", "otel"]
+# What needs packages beyond the core's, and the extra that has them.
+EXTRA_OF = {"cli": "cli", "otel": "otel", "_http": "speed", "_connections": "speed"}
+# Recommended by an extra, and imported by whoever runs the event loop.
+RECOMMENDED = {"uvloop"}
 # The service in one process judges the client, so it shares nothing with it; only the command line runs it.
 APART = "emulator"
 MAY_IMPORT_APART = {APART, "cli"}
@@ -186,13 +193,14 @@ def test_no_import_cycles() -> None:
 
 
 def test_dependencies_are_declared_and_used() -> None:
-    """What the core imports is what the project depends on; what stands on top adds its extra's, no more."""
-    core = {*LAYERS, APART} - {*ON_TOP}
+    """What the core imports is what the project depends on; other layers add their extra's, no more."""
+    core = {*LAYERS, APART} - {*EXTRA_OF}
     # The plugin is imported by pytest alone.
     assert _third_party(core) - {"pytest"} == _requirements()
-    for name in ON_TOP:
-        assert _third_party({name}) <= _requirements(name)
-        assert _third_party({name}) >= _requirements(name) - _requirements()
+    for extra in set(EXTRA_OF.values()):
+        imported = _third_party({layer for layer, its in EXTRA_OF.items() if its == extra})
+        assert imported <= _requirements(extra)
+        assert imported >= _requirements(extra) - _requirements() - RECOMMENDED
 
 
 def test_public_names() -> None:
@@ -259,7 +267,8 @@ for name in {names}:
         (PACKAGE, {"aiohttp", "attrs", "cattrs"}),
         (f"{PACKAGE}.errors", {"aiohttp", "attrs", "cattrs"}),
         (f"{PACKAGE}.payloads", {"aiohttp", "cattrs"}),
-        (f"{PACKAGE}.session", {"opentelemetry", "pytest", "rich", "typer"}),
+        (f"{PACKAGE}.session", {"httptools", "opentelemetry", "pytest", "rich", "typer", "uvloop"}),
+        (f"{PACKAGE}._direct", {"uvloop"}),
         (f"{PACKAGE}.emulator.pytest_plugin", {"aiohttp", "attrs", "cattrs"}),
     ],
 )

@@ -155,6 +155,7 @@ SERVERS: list[Handler] = [
 ]
 
 
+@pytest.mark.usefixtures("any_transport")
 @pytest.mark.parametrize("position", range(len(SERVERS)))
 async def test_errors_of_every_kind_show_nothing(
     noise: Noise, caplog: pytest.LogCaptureFixture, position: int
@@ -241,6 +242,7 @@ async def test_payload_faults_show_nothing(noise: Noise, users: UsersSession) ->
     noise.assert_silent()
 
 
+@pytest.mark.usefixtures("any_transport")
 async def test_a_cancelled_call_shows_nothing(noise: Noise, emulator: Emulator, users: UsersSession) -> None:
     """The frames that a cancellation comes through hold no secret, those of aiohttp included."""
     emulator.script(Fault.slow(30))
@@ -249,11 +251,12 @@ async def test_a_cancelled_call_shows_nothing(noise: Noise, emulator: Emulator, 
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await call
-    noise.add_error(caught.value, "aiohttp")
+    noise.add_error(caught.value, "aiohttp", "httptools")
     noise.parts.append("x" * 1000)
     noise.assert_silent()
 
 
+@pytest.mark.usefixtures("any_transport")
 async def test_the_callers_timeout_shows_nothing(
     noise: Noise, emulator: Emulator, users: UsersSession
 ) -> None:
@@ -272,7 +275,7 @@ async def test_the_callers_timeout_shows_nothing(
     with pytest.raises(TimeoutError) as caught:
         await task
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-    noise.add_error(caught.value, "aiohttp", "asyncio/timeouts")
+    noise.add_error(caught.value, "aiohttp", "httptools", "asyncio/timeouts")
     noise.parts.append("x" * 1000)
     noise.assert_silent()
 

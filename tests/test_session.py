@@ -84,7 +84,7 @@ async def test_the_timestamp_can_be_left_out(
     emulator: Emulator, users: UsersSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One assumption switches the header off."""
-    monkeypatch.setattr("usersapi_async.transport.SEND_TIMESTAMP", False)
+    monkeypatch.setattr("usersapi_async._attempts.SEND_TIMESTAMP", False)
     with pytest.raises(AuthenticationError):  # the emulator follows the older documentation
         await users.get_user_list()
     assert "Timestamp" not in emulator.requests[-1].headers

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from usersapi_async.emulator import Emulator
 
 
+pytestmark = pytest.mark.usefixtures("any_transport")
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     """An authority of the organisation's own."""

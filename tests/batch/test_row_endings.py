@@ -23,10 +23,10 @@ from usersapi_async import (
     SetStatus,
     UsersApiError,
 )
+from usersapi_async._attempts import Phase, Record
 from usersapi_async._call import Call
 from usersapi_async._queue import Flow
 from usersapi_async.batch.rows import Row, lost, unfinished
-from usersapi_async.transport import Phase
 
 READ = GetInfo(clogin_id=5)
 SILENT = SetStatus(clogin_id=5, status_id=0, submit_forms=False, disable_email_sending=True)
@@ -37,10 +37,11 @@ def begun(payload: Payload[Any], *ended_with: UsersApiError, under_way: Phase | 
     row = Row(0, 0, 0.0, payload, Call.of(payload, 1, RetryPolicy(), began=0.0, flow=Flow()))
     assert row.call is not None
     for error in ended_with:
-        row.call.begin_attempt(0.0)
+        row.call.begin_attempt(0.0, Record())
         row.call.end_attempt(error)
     if under_way is not None:
-        row.call.begin_attempt(0.0).phase = under_way
+        row.call.begin_attempt(0.0, watch := Record())
+        watch.phase = under_way
     return row
 
 

@@ -22,6 +22,8 @@ from usersapi_async import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+pytestmark = pytest.mark.usefixtures("any_transport")
+
 CREDENTIALS = Credentials(7, "admin@example.org", "6f0e7b0e-0000-4000-8000-000000000000")
 
 

@@ -26,6 +26,8 @@ from usersapi_async import (
 if TYPE_CHECKING:
     from tests.servers import RawServer
 
+pytestmark = pytest.mark.usefixtures("any_transport")
+
 CREDENTIALS = Credentials(7, "admin@example.org", "6f0e7b0e-0000-4000-8000-000000000000")
 MIB = 1024 * 1024
 

@@ -1,6 +1,10 @@
 """What each kind of action does when it meets each fault, pinned cell by cell."""
 
+import pytest
+
 from tests.faults.matrix import ACTIONS, FAULTS, matrix
+
+pytestmark = pytest.mark.usefixtures("any_transport")
 
 UNSURE = {
     "connection dropped before the work": 0,

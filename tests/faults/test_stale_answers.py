@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.servers import Handler
 
 
+pytestmark = pytest.mark.usefixtures("any_transport")
+
+
 class Doubling:
     """A server that registers people, and sends its answer to the first request a second time.
 

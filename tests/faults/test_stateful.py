@@ -25,6 +25,7 @@ from usersapi_async import (
     UsersSession,
     reconcile,
 )
+from usersapi_async._attempts import TransportName
 from usersapi_async.emulator import Fault, running_emulator
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Provisioning(RuleBasedStateMachine):
     what is drawn may hang on what was drawn before alone. A rule with nobody to work on does nothing.
     """
 
+    transport: TransportName = "aiohttp"
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
@@ -75,6 +78,7 @@ class Provisioning(RuleBasedStateMachine):
             group_id=self.emulator.group_id,
             base_url=self.emulator.base_url,
             retry=RetryPolicy(base=0, settle=0, budget_ratio=1),
+            transport=self.transport,
         )
         self.loop.run(self.users.__aenter__())
         self.numbers = itertools.count()
@@ -205,5 +209,13 @@ class Provisioning(RuleBasedStateMachine):
         assert self.users.limiter.in_flight == 0
 
 
+class DirectProvisioning(Provisioning):
+    """The same over connections of our own."""
+
+    transport = "httptools"
+
+
 Provisioning.TestCase.settings = settings(max_examples=200, stateful_step_count=50)
+DirectProvisioning.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
 TestProvisioning = Provisioning.TestCase
+TestDirectProvisioning = DirectProvisioning.TestCase
