@@ -329,20 +329,20 @@ async def test_connections_that_do_not_say_goodbye(
     monkeypatch.setattr("usersapi_async._connections._GOODBYE", 0.01)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    release = asyncio.Event()
 
     async def handle(connection: Connection) -> None:
         await connection.request()
         await connection.send(OK)
         connection._writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await release.wait()
-        connection.reset()
+        try:
+            await connection.gone()
+        finally:
+            connection.reset()
 
     async with raw_server(handle, context) as server:
         async with open_transport(server.url, ssl_context=trusting) as transport:
             assert isinstance(await attempt(transport), Answer)
         await until(lambda: not pool_of(transport).connections)
-        release.set()
 
 
 @pytest.fixture
