@@ -28,7 +28,7 @@ from usersapi_async import (
 from usersapi_async.emulator import Fault, running_emulator
 from usersapi_async.wire import Answer
 
-from .servers import Connection, answer, answering, free_port, raw_server, until
+from .servers import Connection, answer, free_port, raw_server, until
 from .transports import BODY, DEFAULTS, OK, attempt, failed, open_transport
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def test_tls() -> None:
                 with pytest.raises(CertificateError) as refused:
                     await users.create()
         assert refused.value.delivery is Delivery.NOT_SENT
-        async with raw_server(answering(OK)) as server:
-            assert type(await failed(server.url.replace("http:", "https:"))) is ConnectError
+        async with running_emulator() as plain:
+            assert type(await failed(plain.base_url.replace("http:", "https:"))) is ConnectError
 
     run(main())
 
