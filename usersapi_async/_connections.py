@@ -305,10 +305,14 @@ class Pool:
         for connection in self.connections.difference(self._idle):
             connection.abort(ConnectionAbortedError())
         self._idle.clear()
-        remaining = {connection.lost for connection in self.connections}
         try:
-            if remaining:
-                await asyncio.wait(remaining, timeout=_GOODBYE)
+            await self._lost_all()
         finally:
-            for connection in self.connections:
+            for connection in list(self.connections):
                 connection.abort()
+        await self._lost_all()
+
+    async def _lost_all(self) -> None:
+        """Waits until no connection is left, but not for long."""
+        if self.connections:
+            await asyncio.wait([connection.lost for connection in self.connections], timeout=_GOODBYE)
