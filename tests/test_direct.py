@@ -237,7 +237,7 @@ async def test_places() -> None:
         await asyncio.wait(tasks)
         assert (order, server.connections) == ([b"0", b"1", b"3", b"4"], 1)
         assert watches[2].delivery is Delivery.NOT_SENT
-        assert pool_of(transport)._in_use == 0
+        assert pool_of(transport).in_use == 0
 
 
 async def test_a_place_given_to_one_who_is_gone() -> None:
@@ -256,7 +256,7 @@ async def test_a_place_given_to_one_who_is_gone() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert isinstance(await behind, Answer)
-        assert pool._in_use == 0
+        assert pool.in_use == 0
     assert len(server.requests) == 1
 
 
@@ -318,7 +318,7 @@ async def test_a_connection_made_as_the_session_closes(monkeypatch: pytest.Monke
         error = await attempt(transport)
         assert type(error) is ConnectError
         await until(lambda: not pool_of(transport).connections)
-        assert pool_of(transport)._in_use == 0
+        assert pool_of(transport).in_use == 0
     assert server.requests == []
 
 
@@ -440,7 +440,7 @@ async def test_whatever_the_event_loop_raises(monkeypatch: pytest.MonkeyPatch) -
         error = await attempt(transport)
         assert type(error) is ConnectionLost
         assert error.delivery is Delivery.UNKNOWN
-        assert pool_of(transport)._in_use == 0
+        assert pool_of(transport).in_use == 0
 
 
 async def test_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:

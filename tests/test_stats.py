@@ -118,6 +118,7 @@ async def test_a_batch_counts_too(emulator: Emulator, users: UsersSession) -> No
     assert now.rate > 0
 
 
+@pytest.mark.usefixtures("any_transport")
 async def test_the_pool(emulator: Emulator) -> None:
     """Connections that are used, kept and gone, those of the other pool too, and after the session's end."""
     async with session(emulator, connections=3) as users:
