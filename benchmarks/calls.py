@@ -1,8 +1,8 @@
 """What one call costs, of each client beside the others: ``python -m benchmarks.calls``.
 
-Every subject has a process of its own, tied to one core, and the server to another. They take turns: before and
-after each burst of a subject comes one of the yardstick, so that whatever else the machine does meets both. A ratio is
-that of such neighbours; the table gives the medians of all rounds.
+Every subject has a process of its own, tied to one core, and the server to another. They take turns: before
+and after each burst of a subject comes one of the yardstick, so that whatever else the machine does meets
+both. A ratio is that of such neighbours; the table gives the medians of all rounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from .calls_report import HEADING, Comparison, Result, line, results_of, write
+from .calls_report import Comparison, Result, heading, line, results_of, write
 from .processes import Child, Server, child, cores, running_server
 from .subjects import NAMES, YARDSTICK, runs_on_a_loop
 
@@ -50,22 +50,20 @@ class Runner:
     def burst(self, server: Server, cell: Cell) -> dict[str, float]:
         """Runs one, and adds what the server did."""
         server.begin(cell.latency / 1000)
-        took: dict[str, float] = self.process.ask(warm=2 * cell.connections, calls=self.calls)
+        took: dict[str, float] = self.process.ask(warm=cell.connections, calls=self.calls)
         usage = server.end()
         return {**took, "server_share": usage.share, "server_cpu": usage.cpu / usage.requests}
 
     def calibrate(self, server: Server, cell: Cell, seconds: float) -> None:
         """Finds out how many calls there are to be in a burst, and warms everything up."""
-        self.calls = max(_FEWEST_CALLS, 2 * cell.connections)
+        self.calls = max(_FEWEST_CALLS, cell.connections)
         took = self.burst(server, cell)
         self.calls = max(self.calls, round(seconds / took["wall"]))
 
     def result(self, cell: Cell, yardsticks: Sequence[float]) -> Result:
         """Its line of the table; `yardsticks` is the CPU of the yardstick on asyncio's loop, by rounds."""
         median = {key: statistics.median(burst[key] for burst in self.bursts) for key in self.bursts[0]}
-        low, middle, high = (
-            statistics.quantiles(self.ratios, n=4) if len(self.ratios) > 1 else self.ratios * 3
-        )
+        low, middle, high = statistics.quantiles(self.ratios, n=4)
         to_asyncio = [
             burst["cpu"] / yardstick for burst, yardstick in zip(self.bursts, yardsticks, strict=True)
         ]
@@ -154,7 +152,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
     parser.add_argument("--connections", nargs="+", type=int, default=CONNECTIONS)
     parser.add_argument("--latency", nargs="+", type=float, default=LATENCIES, help="in milliseconds")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="2 or more")
     parser.add_argument("--seconds", type=float, default=0.3, help="that a burst takes, about")
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--plot", type=Path, help="where to draw the first of them, as PNG")
@@ -169,7 +167,7 @@ def main() -> None:
     comparison = Comparison.read(options.compare) if options.compare else None
     subjects = _chosen(options.subjects, options.loops)
     results = []
-    print(HEADING)
+    print(heading())
     for latency in options.latency:
         for connections in options.connections:
             found = measure(Cell(connections, latency), subjects, options.rounds, options.seconds)

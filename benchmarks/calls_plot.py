@@ -16,12 +16,12 @@ _COLOURS = {"asyncio": "#4878a8", "uvloop": "#e1975c"}
 def draw(results: Sequence[Result], path: Path) -> None:
     """Writes the picture of one cell, the dearest subjects at the top."""
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     cpu = {(result.subject, result.loop): result.cpu for result in results}
     names = sorted({name for name, _ in cpu}, key=lambda name: cpu.get((name, "asyncio"), 0.0))
     loops = [loop for loop in _COLOURS if any(other == loop for _, other in cpu)]
-    figure, axes = pyplot.subplots(figsize=(7.5, 0.42 * len(names) + 1.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(names) + 1.2), layout="constrained")
     height = 0.8 / len(loops)
     for place, loop in enumerate(loops):
         there = [(row, cpu[name, loop]) for row, name in enumerate(names) if (name, loop) in cpu]
@@ -37,7 +37,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     axes.axvline(cpu[YARDSTICK, "asyncio"], color="grey", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    axes.set_xlim(10, 2 * max(cpu.values()))
     axes.set_xlabel("microseconds of CPU for each call (logarithmic; dotted: bare aiohttp on asyncio)")
     axes.set_title(f"{results[0].connections} connections, latency {results[0].latency:g} ms", fontsize=10)
     axes.legend(loc="lower right", fontsize=8)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Self
@@ -68,23 +68,42 @@ class Result:
         return self.subject, self.loop, self.connections, self.latency
 
 
-HEADING = (
-    f"{'subject':<26} {'loop':<7} {'conn':>4} {'lat':>3} {'CPU':>6} {'ratio':>6} {'quartiles':>13} {'asyncio':>7} "
-    f"{'wall':>7} {'p50':>7} {'p99':>7} {'MiB':>4} {'server':>11}\n"
-    f"{'':<34} {'':>4} {'ms':>3} {'us':>6} {'':>6} {'':>13} {'ratio':>7} "
-    f"{'us':>7} {'ms':>7} {'ms':>7} {'':>4} {'us   share':>11}"
+def _quartiles(result: Result) -> str:
+    return f"{result.ratio_low:.2f}-{result.ratio_high:.2f}"
+
+
+# Title, unit, width and content.
+_COLUMNS: tuple[tuple[str, str, int, Callable[[Result], str]], ...] = (
+    ("subject", "", -26, lambda result: result.subject),
+    ("loop", "", -7, lambda result: result.loop),
+    ("conn", "", 4, lambda result: str(result.connections)),
+    ("lat", "ms", 3, lambda result: f"{result.latency:.0f}"),
+    ("CPU", "us", 5, lambda result: f"{result.cpu:.0f}"),
+    ("ratio", "", 5, lambda result: f"{result.ratio:.2f}"),
+    ("quartiles", "", 11, _quartiles),
+    ("asyncio", "ratio", 7, lambda result: f"{result.ratio_to_asyncio:.2f}"),
+    ("wall", "us", 6, lambda result: f"{result.wall:.0f}"),
+    ("p50", "ms", 6, lambda result: f"{result.p50:.2f}"),
+    ("p99", "ms", 7, lambda result: f"{result.p99:.2f}"),
+    ("MiB", "", 3, lambda result: f"{result.memory:.0f}"),
+    ("srv", "us", 3, lambda result: f"{result.server_cpu:.0f}"),
+    ("srv", "%", 3, lambda result: f"{result.server_share:.0%}"[:-1]),
 )
+
+
+def _row(cells: Iterable[tuple[str, int]]) -> str:
+    return " ".join(cell.ljust(-width) if width < 0 else cell.rjust(width) for cell, width in cells).rstrip()
+
+
+def heading() -> str:
+    """The table's first two lines."""
+    titles = _row((title, width) for title, _, width, _ in _COLUMNS)
+    return f"{titles}\n{_row((unit, width) for _, unit, width, _ in _COLUMNS)}"
 
 
 def line(result: Result) -> str:
     """Its line of the table."""
-    quartiles = f"{result.ratio_low:.2f}-{result.ratio_high:.2f}"
-    return (
-        f"{result.subject:<26} {result.loop:<7} {result.connections:>4} {result.latency:>3.0f} "
-        f"{result.cpu:>6.0f} {result.ratio:>6.2f} {quartiles:>13} {result.ratio_to_asyncio:>7.2f} "
-        f"{result.wall:>7.0f} {result.p50:>7.2f} {result.p99:>7.2f} {result.memory:>4.0f} "
-        f"{result.server_cpu:>4.0f} {result.server_share:>6.0%}"
-    )
+    return _row((content(result), width) for _, _, width, content in _COLUMNS)
 
 
 def results_of(results: Iterable[Result], connections: int, latency: float) -> list[Result]:

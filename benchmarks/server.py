@@ -1,4 +1,4 @@
-"""A server that answers every create at once, for clients to be measured against: ``python -m benchmarks.server``.
+"""A server that answers every create at once, for clients to be measured: ``python -m benchmarks.server``.
 
 It reads lines of JSON from its standard input, and ends with it. Each sets the latency in seconds
 (``{"latency": 0.005}``) and is answered with what the process has done so far: requests, seconds of CPU, and

@@ -1,7 +1,7 @@
 """One subject in a process of its own: ``python -m benchmarks.worker``, started by the other benchmarks.
 
-It reads lines like ``{"warm": 100, "calls": 1000}``, makes so many calls that don't count and then so many that do,
-and prints what these took.
+It reads lines like ``{"warm": 100, "calls": 1000}``, makes so many calls that don't count and then so many
+that do, and prints what these took.
 """
 
 from __future__ import annotations

@@ -3,14 +3,17 @@
 All other subjects are given as ratios to this one, so a change here makes every committed figure worthless;
 the comparison refuses a baseline that was measured by another version of this file.
 
-Why it is fair. It does what aiohttp's documentation advises: one session for all calls, a connector with as many
-connections as there are workers, what never changes (the account's headers) set once on the session, ``json=``
-and ``response.json()``, and a timeout. It does what the service asks for: the documented body, built for
-each call, ``Accept``, and a ``Timestamp`` of the moment of sending. It checks what must be checked for the answer to
-mean anything, the status and ``success``, and gives back the new id, which is what one creates somebody for.
-It does nothing that only a library has reason to do: no validation, no types, no limits beyond the connector's,
-no retries, no judgement of what became of a request that failed. Nor does it leave out, for speed, what a user would not
-think of leaving out: cookies are handled, answers decoded by the charset that they name, redirects followed.
+Why it is fair. It does what aiohttp's documentation advises: one session for all calls, a connector with as
+many connections as there are workers, what never changes (the account's headers) set once on the session,
+``json=`` and ``response.json()``, and a timeout. It does what the service asks for: the documented body,
+built for each call, ``Accept``, and a ``Timestamp`` of the moment of sending. It checks what must be checked
+for the answer to mean anything, the status and ``success``, and gives back the new id, which is what one
+creates somebody for.
+
+It does nothing that only a library has reason to do: no validation, no types, no limit beyond the
+connector's, no retries, no judgement of what became of a request that failed. Nor does it leave out for speed
+what a user would not think of leaving out: cookies are handled, redirects followed, and answers decoded by
+the charset that they name.
 """
 
 from __future__ import annotations

@@ -53,11 +53,12 @@ async def by_protocol(place: Place) -> AsyncIterator[Burst]:
     """Workers, each with a connection."""
     loop = asyncio.get_running_loop()
     parts = urlsplit(place.url)
+    host, port = parts.hostname or "", parts.port or 80
     fixed = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
     head = "\r\n".join([*fixed, *(f"{name}: {value}" for name, value in HEADERS.items()), ""]).encode()
     free: list[_Connection] = []
     for _ in range(place.connections):
-        _, protocol = await loop.create_connection(_Connection, parts.hostname, parts.port)
+        _, protocol = await loop.create_connection(_Connection, host, port)
         free.append(protocol)
 
     async def call(number: int) -> int:
