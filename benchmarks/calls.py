@@ -19,7 +19,7 @@ import attrs
 
 from .calls_report import Comparison, Result, heading, line, results_of, write
 from .processes import Child, Server, child, cores, running_server
-from .subjects import NAMES, YARDSTICK, runs_on_a_loop
+from .subjects import NAMES, YARDSTICK, connections_of, runs_on_a_loop
 
 CONNECTIONS = (1, 16, 64, 256)
 LATENCIES = (0.0, 5.0, 50.0)
@@ -42,6 +42,7 @@ class Runner:
     name: str
     loop: str
     process: Child
+    connections: int
     calls: int = 0
     bursts: list[dict[str, float]] = attrs.field(factory=list)
     ratios: list[float] = attrs.field(factory=list)
@@ -50,15 +51,17 @@ class Runner:
     def burst(self, server: Server, cell: Cell) -> dict[str, float]:
         """Runs one, and adds what the server did."""
         server.begin(cell.latency / 1000)
-        took: dict[str, float] = self.process.ask(warm=cell.connections, calls=self.calls)
+        took: dict[str, float] = self.process.ask(warm=self.connections, calls=self.calls)
         usage = server.end()
         return {**took, "server_share": usage.share, "server_cpu": usage.cpu / usage.requests}
 
     def calibrate(self, server: Server, cell: Cell, seconds: float) -> None:
         """Finds out how many calls there are to be in a burst, and warms everything up."""
-        self.calls = max(_FEWEST_CALLS, cell.connections)
+        self.calls = max(_FEWEST_CALLS, self.connections)
         took = self.burst(server, cell)
-        self.calls = max(self.calls, round(seconds / took["wall"]))
+        # What it would take by itself: a busy machine must not make the bursts shorter.
+        alone = max(took["cpu"], cell.latency / 1000 / self.connections)
+        self.calls = max(self.calls, round(seconds / alone))
 
     def result(self, cell: Cell, yardsticks: Sequence[float]) -> Result:
         """Its line of the table; `yardsticks` is the CPU of the yardstick on asyncio's loop, by rounds."""
@@ -92,7 +95,7 @@ def measure(cell: Cell, subjects: Sequence[tuple[str, str]], rounds: int, second
     with ExitStack() as stack:
         server = stack.enter_context(running_server())
         runners = [
-            Runner(name, loop, stack.enter_context(_worker(name, loop, server.url, cell.connections)))
+            _runner(stack, server, name, loop, connections_of(name, cell.connections))
             for name, loop in subjects
         ]
         for runner in runners:
@@ -125,10 +128,11 @@ def _round(yardstick: Runner, others: Sequence[Runner], server: Server, cell: Ce
     yardstick.ratios.append(1.0)
 
 
-def _worker(name: str, loop: str, url: str, connections: int) -> Any:
+def _runner(stack: ExitStack, server: Server, name: str, loop: str, connections: int) -> Runner:
     _, core = cores()
     pinned = [] if core is None else ["--core", core]
-    return child("benchmarks.worker", name, url, connections, "--loop", loop, *pinned)
+    process = child("benchmarks.worker", name, server.url, connections, "--loop", loop, *pinned)
+    return Runner(name, loop, stack.enter_context(process), connections)
 
 
 def _chosen(names: Sequence[str], loops: Sequence[str]) -> list[tuple[str, str]]:
@@ -153,7 +157,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--connections", nargs="+", type=int, default=CONNECTIONS)
     parser.add_argument("--latency", nargs="+", type=float, default=LATENCIES, help="in milliseconds")
     parser.add_argument("--rounds", type=int, default=7, help="2 or more")
-    parser.add_argument("--seconds", type=float, default=0.3, help="that a burst takes, about")
+    parser.add_argument("--seconds", type=float, default=0.3, help="that a burst takes by itself")
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--plot", type=Path, help="where to draw the first of them, as PNG")
     parser.add_argument("--compare", type=Path, help="with results that were written before")

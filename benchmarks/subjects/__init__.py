@@ -34,6 +34,11 @@ def load(name: str) -> Subject:
     return subject
 
 
+def connections_of(name: str, connections: int) -> int:
+    """How many of them it can make use of."""
+    return 1 if name == "requests, loop" else connections
+
+
 def runs_on_a_loop(name: str) -> bool:
     """Whether it makes a difference to the subject which event loop there is."""
     return not name.startswith("requests")

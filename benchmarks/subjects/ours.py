@@ -28,10 +28,11 @@ def session(place: Place, *, rate: RateLimit | None = None, found: bool = False)
     )
 
 
-def rows(numbers: range) -> Iterator[Create]:
-    """Payloads, made as they are asked for."""
+def rows(numbers: range, *, keys: bool = False) -> Iterator[object]:
+    """Payloads, with or without keys, made as they are asked for."""
     for number in numbers:
-        yield Create(doc=person(number), disable_email_sending=True)
+        payload = Create(doc=person(number), disable_email_sending=True)
+        yield (f"row {number}", payload) if keys else payload
 
 
 def _single(*, rate: RateLimit | None = None, found: bool = False) -> Subject:
@@ -61,10 +62,8 @@ def _batch(*, rate: RateLimit | None = None, journal: bool = False) -> Subject:
 
                 async def burst(numbers: range) -> list[float]:
                     latencies = []
-                    payloads = rows(numbers)
-                    keys = (f"row {number}" for number in numbers)
-                    items = zip(keys, payloads, strict=True) if journal else payloads
-                    async with runner.stream(items, journal=next(files) if journal else None) as outcomes:
+                    file = next(files) if journal else None
+                    async with runner.stream(rows(numbers, keys=journal), journal=file) as outcomes:
                         async for outcome in outcomes:
                             assert isinstance(outcome, Succeeded), outcome
                             latencies.append(outcome.elapsed)
