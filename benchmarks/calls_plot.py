@@ -38,7 +38,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
     axes.set_xlim(10, 2 * max(cpu.values()))
-    axes.set_xlabel("microseconds of CPU for each call (logarithmic; dotted: bare aiohttp on asyncio)")
+    axes.set_xlabel("microseconds of CPU for each call (logarithmic; dotted: bare aiohttp)", fontsize=9)
     axes.set_title(f"{results[0].connections} connections, latency {results[0].latency:g} ms", fontsize=10)
     axes.legend(loc="lower right", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
