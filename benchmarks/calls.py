@@ -159,6 +159,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="2 or more")
     parser.add_argument("--seconds", type=float, default=0.3, help="that a burst takes by itself")
     parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--add", action="store_true", help="keep what else that file has")
     parser.add_argument("--plot", type=Path, help="where to draw the first of them, as PNG")
     parser.add_argument("--compare", type=Path, help="with results that were written before")
     return parser.parse_args()
@@ -170,7 +171,8 @@ def main() -> None:
     # Read first: an hour would be lost if it could not be read at the end.
     comparison = Comparison.read(options.compare) if options.compare else None
     subjects = _chosen(options.subjects, options.loops)
-    results = []
+    kept = Comparison.read(options.json).before if options.add else {}
+    results: list[Result] = []
     print(heading())
     for latency in options.latency:
         for connections in options.connections:
@@ -178,7 +180,7 @@ def main() -> None:
             results += found
             print(*map(line, found), sep="\n", flush=True)
             if options.json:
-                write(options.json, results)
+                write(options.json, list({**kept, **{one.place: one for one in results}}.values()))
     print(targets(results))
     if options.plot:
         from .calls_plot import draw
