@@ -57,7 +57,7 @@ class Runner:
 
     def calibrate(self, server: Server, cell: Cell, seconds: float) -> None:
         """Finds out how many calls there are to be in a burst, and warms everything up."""
-        self.calls = max(_FEWEST_CALLS, self.connections)
+        self.calls = max(_FEWEST_CALLS, 2 * self.connections)
         took = self.burst(server, cell)
         # What it would take by itself: a busy machine must not make the bursts shorter.
         alone = max(took["cpu"], cell.latency / 1000 / self.connections)
