@@ -216,6 +216,6 @@ class DirectProvisioning(Provisioning):
 
 
 Provisioning.TestCase.settings = settings(max_examples=200, stateful_step_count=50)
-DirectProvisioning.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
+DirectProvisioning.TestCase.settings = settings(max_examples=60, stateful_step_count=50)
 TestProvisioning = Provisioning.TestCase
 TestDirectProvisioning = DirectProvisioning.TestCase
