@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from usersapi_async import UsersApiError, __version__
+from usersapi_async import __version__
 
-from .exit_codes import INTERRUPTED
+from . import import_options
+from .failures import errors_in_one_line
 
 app = typer.Typer(
     help="Works on the users endpoint of a registration platform.",
@@ -39,19 +38,6 @@ def _common(
     pass
 
 
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """Shows what the library or the operating system complains about without a traceback."""
-    try:
-        yield
-    except (UsersApiError, OSError) as error:
-        typer.echo(f"usersapi: {error}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("usersapi: interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
 @app.command(epilog="Example: usersapi demo --people 500 --faults")
 def demo(
     people: Annotated[int, typer.Option(min=1, help="How many people the sample has.")] = 2000,
@@ -70,7 +56,7 @@ def demo(
     """
     from .demo import DemoOptions, run_demo
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         raise typer.Exit(run_demo(DemoOptions(people=people, seed=seed, directory=directory, faults=faults)))
 
 
@@ -98,7 +84,7 @@ def emulator(
     """
     from .emulator_command import announce, announce_as_json, faults_of, run_emulator
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         run_emulator(
             announce_as_json if as_json else announce,
             until_eof=until_eof,
@@ -108,3 +94,6 @@ def emulator(
             latency=latency,
             faults=faults_of(fault or []),
         )
+
+
+app.command("import", epilog=import_options.EXAMPLE)(import_options.import_people)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from .check import check
 from .emulator_process import EmulatorPlace, emulator_process
 from .exit_codes import INTERRUPTED
 from .interruption import Interruptions
+from .paths import free
 from .progress import shown_progress
 from .report import make_console, say, show_report
 from .rows import person_of, rows_of
@@ -52,7 +52,7 @@ class _Run:
 def run_demo(options: DemoOptions) -> int:
     """Runs the demonstration and gives the exit code."""
     console = make_console()
-    people, results = options.directory / "people.csv", _free(options.directory / "results.csv")
+    people, results = options.directory / "people.csv", free(options.directory / "results.csv")
     options.directory.mkdir(parents=True, exist_ok=True)
     sample = make_sample(options.people, options.seed)
     write_people(people, sample)
@@ -99,12 +99,6 @@ async def _import(
         counted=await count_users(place.state_url),
         interrupted=interruptions.count > 0,
     )
-
-
-def _free(path: Path) -> Path:
-    """The path, with a number if there is such a file already: results are never written over."""
-    names = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-    return next(free for free in itertools.chain([path], names) if not free.exists())
 
 
 async def count_users(state_url: str) -> int | None:

@@ -13,9 +13,10 @@ from .tally import Tally
 _MOST_COMPLAINTS = 10
 
 
-def make_console() -> Console:
-    """Standard output, printed as it is: what comes from a server is neither markup nor to be coloured."""
-    return Console(markup=False, highlight=False, emoji=False)
+def make_console(*, stderr: bool = False) -> Console:
+    """Standard output, or ``stderr``, printed as it is: what comes from a server is neither markup nor to be
+    coloured."""
+    return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
 
 
 def say(console: Console, text: str) -> None:

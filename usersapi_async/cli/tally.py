@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import attrs
@@ -9,6 +10,8 @@ import attrs
 from usersapi_async.batch import Outcome, ResultLine, Succeeded
 
 _EXAMPLES = 4
+# Where a fault is in a file; without it, equal ones are counted together.
+_LINE = re.compile(r"@ line \d+,?( column)?")
 
 
 @attrs.define(eq=False)
@@ -26,8 +29,13 @@ class Tally:
         if not isinstance(outcome, Succeeded):
             self.lost.add(outcome.key)
             line = ResultLine.of(outcome)
-            told = (line.status.replace("_", " "), line.error or "", line.message or line.reason or "")
+            message = _LINE.sub(r"@\1", line.message or line.reason or "")
+            told = (line.status.replace("_", " "), line.error or "", message)
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
         elif len(self.examples) < _EXAMPLES:
             self.examples.append(outcome)
+
+    def has(self, error: str) -> bool:
+        """Whether some row ended with an error of that class."""
+        return any(kind == error for _, kind, _ in self.complaints)

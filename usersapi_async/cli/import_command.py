@@ -1,0 +1,242 @@
+"""`usersapi import`: the people of a file, checked as a whole and then registered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import typer
+
+from usersapi_async.errors import PayloadError
+from usersapi_async.payloads import Create, CreateChild
+from usersapi_async.rate import RateLimit
+
+from .batch_command import Ended, Job, RunOptions, console_for, places_of, run_job, tell
+from .connection import Access
+from .estimate import estimates
+from .exit_codes import NOT_ALL_WELL
+from .failures import CommandError
+from .import_check import Check, Found
+from .mapping import Columns, FieldMapping, read_mapping
+from .people import PeopleBuilder, RowFaultsError
+from .report import printable, say
+from .tables import CellFault, Table, TableOptions, TableRow, open_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NAMES = ("first_name", "last_name")
+
+
+@attrs.frozen(kw_only=True)
+class ImportOptions:
+    """What the command line says. ``access`` is asked only if something is sent; ``show`` is how many faults
+    are printed, 0 for all."""
+
+    file: Path
+    table: TableOptions
+    mapping: Path | None
+    key: str | None
+    parent: str | None
+    allow_unknown: bool
+    send_emails: bool
+    submit_forms: bool
+    dry_run: bool
+    existing: bool
+    show: int
+    rate: RateLimit | None
+    concurrency: int | None
+    access: Callable[[], Access]
+    run: RunOptions
+
+
+def run_import(options: ImportOptions) -> int:
+    """Checks the file, registers its people unless that is all, and gives the exit code."""
+    console = console_for(as_json=options.run.as_json)
+    if not options.dry_run:
+        # What can be wrong without a look into the file is told before it is read.
+        if options.existing and options.run.resume:
+            raise CommandError(
+                "--existing would take those for a fault whom the journal knows: not with --resume"
+            )
+        places_of(options.file, options.run)
+    access = options.access() if options.existing or not options.dry_run else None
+    source = _Source(options.file, open_table(options.file, options.table))
+    people = PeopleBuilder(
+        columns=_columns(options, source.table),
+        send_emails=options.send_emails,
+        submit_forms=options.submit_forms,
+    )
+    with Check(source.table, people) as check:
+        latency = None
+        if access is not None and options.existing:
+            latency = asyncio.run(_note_existing(access, options, check, console))
+        found = _checked(check, options.file, console)
+        if access is None or options.dry_run:
+            return _tell_plan(console, check, found, options, latency)
+        _tell_check(console, check, found, options)
+        if not found.rows:
+            raise CommandError(f"{options.file}: there is no row in it")
+        ended = asyncio.run(_register(access, source, people, check, found, options, console))
+    tell(console, ended, as_json=options.run.as_json)
+    return ended.code
+
+
+@attrs.frozen
+class _Source:
+    """A file that must stay as it was when it was first read."""
+
+    path: Path
+    table: Table
+    state: tuple[int, int] = attrs.field(init=False)
+
+    @state.default
+    def _first_state(self) -> tuple[int, int]:
+        return self.now()
+
+    def now(self) -> tuple[int, int]:
+        stat = self.path.stat()
+        return stat.st_size, stat.st_mtime_ns
+
+    def rows(self, people: PeopleBuilder, *, parents_first: bool) -> Iterator[tuple[str, TableRow]]:
+        """All rows with their keys, parents before children."""
+        for of_children in (None,) if parents_first else (False, True):
+            for row in self.table.rows():
+                if of_children is None or bool(people.parent_of(row)) is of_children:
+                    yield people.key_of(row) or f"line {row.line}", row
+            if self.now() != self.state:
+                raise CommandError(f"{self.path}: the file was changed while it was read")
+
+
+def _columns(options: ImportOptions, table: Table) -> Columns:
+    mapping = FieldMapping() if options.mapping is None else read_mapping(options.mapping)
+    if options.key is not None:
+        mapping = attrs.evolve(mapping, key=options.key)
+    if options.parent is not None:
+        mapping = attrs.evolve(mapping, parent=options.parent)
+    if mapping.parent is not None and mapping.key is None:
+        raise CommandError("--parent: parents are named by their keys, so give --key too")
+    try:
+        return Columns(mapping, table.columns, allow_unknown=options.allow_unknown)
+    except CommandError as error:
+        raise CommandError(f"{options.file}: {error}") from None
+
+
+async def _note_existing(
+    access: Access, options: ImportOptions, check: Check, console: Console
+) -> float | None:
+    """Walks through the list of users; how long one of its pages took, in seconds."""
+    count = 0
+    session = access.session(options.rate, "auto" if options.concurrency is None else options.concurrency)
+    async with session as users:
+        async with users.iter_users(["username", "main_email", *_NAMES], with_excluded=True) as stream:
+            async for user in stream:
+                count += 1
+                values = user.values
+                check.note_present(
+                    user.clogin_id,
+                    values.get("username"),
+                    values.get("main_email"),
+                    {name: values.get(name) for name in _NAMES},
+                )
+        if stream.shifted:
+            say(console, "The list of users changed while it was read: somebody in it may have been missed.")
+        say(console, f"{count:,} users are there already.")
+        latency = users.statistics().latency
+        return None if latency is None else latency.p50
+
+
+def _checked(check: Check, file: Path, console: Console) -> Found:
+    with _status(console, f"Checking {file}") as on_row:
+        return check.run(on_row)
+
+
+@contextmanager
+def _status(console: Console, text: str) -> Iterator[Callable[[int], object]]:
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield lambda count: status.update(f"{text}: {count:,} rows")
+
+
+def _tell_check(console: Console, check: Check, found: Found, options: ImportOptions) -> None:
+    plural = "row" if found.rows == 1 else "rows"
+    say(console, f"{options.file}: {found.rows:,} {plural}, {found.faulty:,} with faults.")
+    for number, fault in enumerate(check.faults()):
+        if number == options.show > 0:
+            say(console, "  … --show 0 prints all")
+            break
+        say(console, printable(f"  {_place(fault)}: {fault.reason}"))
+    if found.waiting:
+        say(console, f"{found.waiting:,} more can't be sent, since their parent's row has a fault.")
+
+
+def _place(fault: CellFault) -> str:
+    return f"line {fault.line}" + ("" if fault.column is None else f", column {fault.column}")
+
+
+def _tell_plan(
+    console: Console, check: Check, found: Found, options: ImportOptions, latency: float | None
+) -> int:
+    # The preflight is one more.
+    calls = found.to_send + 1
+    guesses = estimates(calls, options.rate, options.concurrency, latency)
+    code = NOT_ALL_WELL if found.faulty else 0
+    if options.run.as_json:
+        facts: Mapping[str, Any] = {
+            **attrs.asdict(found),
+            "to_send": found.to_send,
+            "calls": calls,
+            "estimates": [attrs.asdict(guess) for guess in guesses],
+            "faults": [attrs.asdict(fault) for fault in check.faults()],
+            "exit_code": code,
+        }
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return code
+    _tell_check(console, check, found, options)
+    say(console, f"Nothing was sent. {found.to_send:,} can be registered, calls: {calls:,}")
+    for guess in guesses:
+        say(console, f"  {guess}")
+    mails = "on" if options.send_emails else "off"
+    forms = "submitted" if options.submit_forms else "not submitted"
+    say(console, f"Mails are {mails}, forms {forms}.")
+    return code
+
+
+async def _register(
+    access: Access,
+    source: _Source,
+    people: PeopleBuilder,
+    check: Check,
+    found: Found,
+    options: ImportOptions,
+    console: Console,
+) -> Ended:
+    def build(row: TableRow) -> Create | CreateChild:
+        faults = check.faults_with_others(row.line)
+        try:
+            payload = people.payload(row)
+        except RowFaultsError as error:
+            faults += error.faults
+        if faults:
+            raise PayloadError(map(str, faults))
+        return payload
+
+    job = Job(
+        rows=source.rows(people, parents_first=found.parents_first),
+        build=build,
+        total=found.rows,
+        columns=source.table.columns,
+        input_of=lambda row: row.cells,
+    )
+    session = access.session(options.rate, "auto" if options.concurrency is None else options.concurrency)
+    async with session as users:
+        # A preflight: before anything is written, credentials and group must be good.
+        await users.check()
+        return await run_job(users, job, options.run, *places_of(options.file, options.run), console)
