@@ -42,7 +42,7 @@ def test_counts_examples_and_complaints() -> None:
     lines = _shown(report, tally)
     assert "rows taken 7" in lines
     assert "elapsed 1.5 s" in lines
-    assert "users per second 2" in lines
+    assert "succeeded per second 2" in lines
     assert "k0 1000 1 of 2 12.50 Accepted" in lines
     assert not any(line.startswith(("k1 ", "k2 ")) for line in lines)
     assert "2 failed k3 UsersApiError: [bold]no" in lines

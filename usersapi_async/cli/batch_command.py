@@ -13,6 +13,7 @@ import attrs
 import typer
 
 from usersapi_async.batch import BatchReport, BatchRunner, Outcome, ResultWriter, Succeeded
+from usersapi_async.limiter import Concurrency
 from usersapi_async.payloads import AnyPayload
 from usersapi_async.session import UsersSession
 
@@ -67,6 +68,8 @@ class Ended:
     limit: int | None
     interrupted: bool = False
     resumed: int = 0
+    still_listed: int | None = None
+    """How many are in the list that were to be taken out of it, if that was looked up."""
 
     @property
     def code(self) -> int:
@@ -77,7 +80,8 @@ class Ended:
             return AUTHENTICATION
         if self.report.in_doubt:
             return IN_DOUBT
-        return NOT_ALL_WELL if self.report.failed or self.report.not_attempted or self._is_short else 0
+        lost = self.report.failed or self.report.not_attempted or self.still_listed
+        return NOT_ALL_WELL if lost or self._is_short else 0
 
     @property
     def _is_short(self) -> bool:
@@ -90,10 +94,15 @@ def console_for(*, as_json: bool) -> Console:
     return make_console(stderr=as_json)
 
 
-def places_of(source: Path, options: RunOptions) -> tuple[Path, Path]:
+def concurrency_of(given: int | None) -> Concurrency:
+    """What a session takes for it."""
+    return "auto" if given is None else given
+
+
+def places_of(source: Path, options: RunOptions, ending: str = ".results.csv") -> tuple[Path, Path]:
     """The files of results and of the journal. Raises `CommandError` where a journal is there and nobody said
     to go on with it, or the other way round."""
-    results = free(options.results or beside(source, ".results.csv"))
+    results = free(options.results or beside(source, ending))
     journal = options.journal or beside(source, ".journal")
     if options.resume and not journal.exists():
         raise CommandError(f"--resume: there is no journal {journal}")
@@ -141,6 +150,11 @@ async def run_job(
     return ended
 
 
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Prints one line for programs."""
+    typer.echo(json.dumps(facts, ensure_ascii=False))
+
+
 def _is_resumed(outcome: Outcome) -> bool:
     return isinstance(outcome, Succeeded) and outcome.resumed
 
@@ -148,7 +162,7 @@ def _is_resumed(outcome: Outcome) -> bool:
 def tell(console: Console, ended: Ended, *, as_json: bool) -> None:
     """Shows what became of the rows and what to do next, or prints it as JSON."""
     if as_json:
-        typer.echo(json.dumps(_facts(ended), ensure_ascii=False))
+        print_json(_facts(ended))
         return
     show_report(console, ended.report, ended.tally)
     if ended.resumed:
@@ -174,6 +188,7 @@ def _facts(ended: Ended) -> dict[str, Any]:
             )
         },
         "resumed": ended.resumed,
+        **({} if ended.still_listed is None else {"still_listed": ended.still_listed}),
         "elapsed": round(report.elapsed, 3),
         "results": str(ended.results),
         "journal": None if ended.journal is None else str(ended.journal),

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
-import typer
 
 from usersapi_async.errors import PayloadError
 from usersapi_async.payloads import Create, CreateChild
 from usersapi_async.rate import RateLimit
 
-from .batch_command import Ended, Job, RunOptions, console_for, places_of, run_job, tell
+from .batch_command import (
+    Ended,
+    Job,
+    RunOptions,
+    concurrency_of,
+    console_for,
+    places_of,
+    run_job,
+    tell,
+)
+from .check_report import Plan, mails_and_forms, show_faults, tell_plan
 from .connection import Access
 from .estimate import estimates
-from .exit_codes import NOT_ALL_WELL
 from .failures import CommandError
 from .import_check import Check, Found
 from .mapping import Columns, FieldMapping, read_mapping
 from .people import PeopleBuilder, RowFaultsError
-from .report import printable, say
-from .tables import CellFault, Table, TableOptions, TableRow, open_table
+from .progress import shown_count
+from .report import say
+from .tables import Table, TableOptions, TableRow, open_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,7 +139,7 @@ async def _note_existing(
 ) -> float | None:
     """Walks through the list of users; how long one of its pages took, in seconds."""
     count = 0
-    session = access.session(options.rate, "auto" if options.concurrency is None else options.concurrency)
+    session = access.session(options.rate, concurrency_of(options.concurrency))
     async with session as users:
         async with users.iter_users(["username", "main_email", *_NAMES], with_excluded=True) as stream:
             async for user in stream:
@@ -152,33 +159,16 @@ async def _note_existing(
 
 
 def _checked(check: Check, file: Path, console: Console) -> Found:
-    with _status(console, f"Checking {file}") as on_row:
+    with shown_count(console, f"Checking {file}") as on_row:
         return check.run(on_row)
-
-
-@contextmanager
-def _status(console: Console, text: str) -> Iterator[Callable[[int], object]]:
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status(text) as status:
-        yield lambda count: status.update(f"{text}: {count:,} rows")
 
 
 def _tell_check(console: Console, check: Check, found: Found, options: ImportOptions) -> None:
     plural = "row" if found.rows == 1 else "rows"
     say(console, f"{options.file}: {found.rows:,} {plural}, {found.faulty:,} with faults.")
-    for number, fault in enumerate(check.faults()):
-        if number == options.show > 0:
-            say(console, "  … --show 0 prints all")
-            break
-        say(console, printable(f"  {_place(fault)}: {fault.reason}"))
+    show_faults(console, check.faults(), options.show)
     if found.waiting:
         say(console, f"{found.waiting:,} more can't be sent, since their parent's row has a fault.")
-
-
-def _place(fault: CellFault) -> str:
-    return f"line {fault.line}" + ("" if fault.column is None else f", column {fault.column}")
 
 
 def _tell_plan(
@@ -186,27 +176,18 @@ def _tell_plan(
 ) -> int:
     # The preflight is one more.
     calls = found.to_send + 1
-    guesses = estimates(calls, options.rate, options.concurrency, latency)
-    code = NOT_ALL_WELL if found.faulty else 0
-    if options.run.as_json:
-        facts: Mapping[str, Any] = {
-            **attrs.asdict(found),
-            "to_send": found.to_send,
-            "calls": calls,
-            "estimates": [attrs.asdict(guess) for guess in guesses],
-            "faults": [attrs.asdict(fault) for fault in check.faults()],
-            "exit_code": code,
-        }
-        typer.echo(json.dumps(facts, ensure_ascii=False))
-        return code
-    _tell_check(console, check, found, options)
-    say(console, f"Nothing was sent. {found.to_send:,} can be registered, calls: {calls:,}")
-    for guess in guesses:
-        say(console, f"  {guess}")
-    mails = "on" if options.send_emails else "off"
-    forms = "submitted" if options.submit_forms else "not submitted"
-    say(console, f"Mails are {mails}, forms {forms}.")
-    return code
+    plan = Plan(
+        rows=found.rows,
+        faulty=found.faulty,
+        waiting=found.waiting,
+        to_send=found.to_send,
+        calls=calls,
+        estimates=estimates(calls, options.rate, options.concurrency, latency),
+    )
+    if not options.run.as_json:
+        _tell_check(console, check, found, options)
+    closing = mails_and_forms(send_emails=options.send_emails, submit_forms=options.submit_forms)
+    return tell_plan(console, plan, check.faults(), as_json=options.run.as_json, closing=closing)
 
 
 async def _register(
@@ -235,7 +216,7 @@ async def _register(
         columns=source.table.columns,
         input_of=lambda row: row.cells,
     )
-    session = access.session(options.rate, "auto" if options.concurrency is None else options.concurrency)
+    session = access.session(options.rate, concurrency_of(options.concurrency))
     async with session as users:
         # A preflight: before anything is written, credentials and group must be good.
         await users.check()

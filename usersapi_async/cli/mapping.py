@@ -167,10 +167,12 @@ def mapping_text(fields: Iterable[str], path: Path) -> str:
         "# Columns that go nowhere:",
         "ignore = []",
         "",
-        "[fields]  # column = field",
+        "# Delete those that your file does not have, and write its own names on the left.",
+        "[fields]",
         *(f"{_toml(column)} = {_toml(field)}" for column, field in pairs.items()),
         "",
-        "[constants]  # field = what everybody gets",
+        "# What everybody gets in a field:",
+        "[constants]",
     ]
     return "\n".join(lines) + "\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LINES = 10
+_MANY = 100_000
 
 
 class ProgressDisplay(Protocol):
@@ -30,7 +31,7 @@ class ProgressDisplay(Protocol):
 @contextmanager
 def shown_progress(console: Console, total: int) -> Iterator[ProgressDisplay]:
     """A display for a batch of `total` rows, for `BatchRunner`'s ``on_progress``."""
-    if not console.is_terminal or console.is_dumb_terminal:
+    if not _moves(console):
         yield _Lines(console, total)
         return
     bar = RichProgress(
@@ -43,6 +44,31 @@ def shown_progress(console: Console, total: int) -> Iterator[ProgressDisplay]:
     )
     with bar:
         yield _Bar(bar, total)
+
+
+@contextmanager
+def shown_count(console: Console, text: str) -> Iterator[Callable[[int], object]]:
+    """A display for work whose end is not known: what it gives is told how much is done."""
+    if _moves(console):
+        with console.status(text) as status:
+            yield lambda count: status.update(f"{text}: {count:,}")
+        return
+
+    def line(count: int) -> None:
+        if count % _MANY == 0:
+            _print_line(console, f"{text}: {count:,}")
+
+    yield line
+
+
+def _moves(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def _print_line(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True)
+    # A pipe is buffered, and somebody may be waiting for the line.
+    console.file.flush()
 
 
 def _state(progress: Progress) -> str:
@@ -82,6 +108,4 @@ class _Lines:
             )
 
     def say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
-        # A pipe is buffered, and somebody may be waiting for the line.
-        self._console.file.flush()
+        _print_line(self._console, text)

@@ -31,14 +31,15 @@ def show_report(console: Console, report: BatchReport, tally: Tally) -> None:
     if report.stopped_by:
         say(console, f"\nThe batch did not take all rows: {printable(report.stopped_by)}")
     if tally.examples:
-        console.print("\nSome of those registered:")
-        console.print(_registered(tally))
+        console.print("\nSome of those that succeeded:")
+        console.print(_examples(tally))
     if tally.complaints:
         console.print("\nWhat did not succeed:")
         console.print(_complaints(tally))
 
 
-def _table(*headers: str, right: tuple[str, ...] = ()) -> Table:
+def make_table(*headers: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without lines, whose numbers stand to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header in headers:
         table.add_column(header, justify="right" if header in right else "left", overflow="fold")
@@ -55,12 +56,14 @@ def _counts(report: BatchReport) -> Table:
     table.add_row("in doubt", f"{report.in_doubt:,}")
     table.add_row("not attempted", f"{report.not_attempted:,}")
     table.add_row("elapsed", f"{report.elapsed:.1f} s")
-    table.add_row("users per second", f"{report.succeeded / report.elapsed if report.elapsed else 0:,.0f}")
+    table.add_row(
+        "succeeded per second", f"{report.succeeded / report.elapsed if report.elapsed else 0:,.0f}"
+    )
     return table
 
 
-def _registered(tally: Tally) -> Table:
-    table = _table("key", "clogin_id", "forms done", "balance", "status", right=("balance",))
+def _examples(tally: Tally) -> Table:
+    table = make_table("key", "clogin_id", "forms done", "balance", "status", right=("balance",))
     for outcome in tally.examples:
         meta = outcome.response.meta_info if outcome.response else MetaInfo()
         if meta != MetaInfo():
@@ -75,7 +78,7 @@ def _registered(tally: Tally) -> Table:
 
 
 def _complaints(tally: Tally) -> Table:
-    table = _table("rows", "outcome", "like", "because", right=("rows",))
+    table = make_table("rows", "outcome", "like", "because", right=("rows",))
     shown = tally.complaints.most_common(_MOST_COMPLAINTS)
     for (outcome, error, message), count in shown:
         because = f"{error}: {message}" if error else message

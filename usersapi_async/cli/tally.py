@@ -11,7 +11,7 @@ from usersapi_async.batch import Outcome, ResultLine, Succeeded
 
 _EXAMPLES = 4
 # Where a fault is in a file; without it, equal ones are counted together.
-_LINE = re.compile(r"@ line \d+,?( column)?")
+_LINE = re.compile(r"(?: @|,) line \d+(?=; |$)|(?<= @ )line \d+, ")
 
 
 @attrs.define(eq=False)
@@ -29,7 +29,7 @@ class Tally:
         if not isinstance(outcome, Succeeded):
             self.lost.add(outcome.key)
             line = ResultLine.of(outcome)
-            message = _LINE.sub(r"@\1", line.message or line.reason or "")
+            message = _LINE.sub("", line.message or line.reason or "")
             told = (line.status.replace("_", " "), line.error or "", message)
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
