@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
@@ -44,15 +45,18 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's clock."""
+    """The system's time, and timers of the running event loop.
+
+    Not the loop's own time: uvloop's stands still until the loop's next turn, and so knows no microseconds.
+    """
 
     def now(self) -> float:
-        """The loop's time."""
-        return asyncio.get_running_loop().time()
+        """Monotonic time."""
+        return time.monotonic()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
         """A timer of the loop."""
-        return asyncio.get_running_loop().call_at(when, callback)
+        return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), callback)
 
 
 @attrs.frozen(kw_only=True)
