@@ -18,6 +18,7 @@ _ADDRESS = re.compile(r"[^@\s,;<>.]+(?:\.[^@\s,;<>.]+)*@[^@\s,;<>.]+(?:\.[^@\s,;
 _SHORTEST_PASSWORD = 6
 _DEEPEST = 20
 _LARGEST = 2**63 - 1
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _is_int(value: Any) -> bool:
@@ -154,6 +155,8 @@ def frozen_copy(value: Any, depth: int = 0) -> Any:
 
     What lies deeper than any rule allows is left as it is: it may contain itself.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, _Hidden):
         value = value.value
     if depth > _DEEPEST:
@@ -175,7 +178,7 @@ def _encodable(value: Any, path: str, depth: int = 0) -> Iterator[str]:
                 yield f"a key must be a str that is not empty, got {type(key).__name__} @ {path}"
             elif not _valid_unicode(key):
                 yield f"a key holds a lone surrogate, which UTF-8 can't encode @ {path}"
-            else:
+            elif type(inner) is not str or not inner.isascii():
                 yield from _encodable(inner, f"{path}.{key}", depth + 1)
     elif isinstance(value, (list, tuple)):
         for position, inner in enumerate(value):

@@ -119,9 +119,9 @@ class _Place:
     """It holds a record, or several: their notes are the whole's too."""
     read: Callable[[Any], Any]
 
-    def key_in(self, values: Mapping[str, Any]) -> str | None:
-        """The name under which its value arrived."""
-        for key in self.keys:
+    def other_key_in(self, values: Mapping[str, Any]) -> str | None:
+        """The name under which its value arrived, if it was not the first."""
+        for key in self.keys[1:]:
             if key in values:
                 return key
         if self.required:
@@ -211,10 +211,12 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
         values: dict[str, Any] = {}
         problems: list[str] = []
         for place in plan:
-            key = place.key_in(left)
+            key = place.keys[0] if place.keys[0] in left else place.other_key_in(left)
             if key is None:
                 continue
             raw = left.pop(key)
+            if raw is None and not place.required:
+                continue
             if place.is_spared and raw in ([], {}):
                 continue
             try:
@@ -227,7 +229,7 @@ def _reading_records(kind: type[Any]) -> Callable[[Any, Any], Any]:
             if found is not None:
                 values[place.name] = found
                 if place.is_part:
-                    problems.extend(_moved_up(found, key))
+                    problems += _moved_up(found, key)
         return kind(**values, extra=left, problems=tuple(problems))
 
     return structure

@@ -324,8 +324,10 @@ class Dispatcher:
         return until - asyncio.get_running_loop().time()
 
     def _remember_doubt(self, call: Call, options: Options, delivery: Delivery | None) -> None:
+        if delivery is not Delivery.UNKNOWN or call.kind is Kind.READ:
+            return
         user = wire.sent_id(call.sent, "clogin_id")
-        if delivery is not Delivery.UNKNOWN or call.kind is Kind.READ or not user:
+        if not user:
             return
         now = asyncio.get_running_loop().time()
         if len(self._unsettled) >= _MOST_UNSETTLED:

@@ -6,6 +6,7 @@ anything is sent, every one at once, in `PayloadError.faults`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -31,6 +32,10 @@ class Ref:
 Id: TypeAlias = int | Ref
 
 
+REFERENCES = ("clogin_id", "connected_to")
+"""The fields that may hold a `Ref`."""
+
+
 def _by(rule: check.Rule, *, wire: str = "", hidden: bool = False) -> dict[str, Any]:
     """The metadata of a field: its rule, its place in the request, whether it may hold people's data."""
     return {"rule": rule, "wire": wire, "hidden": hidden}
@@ -53,11 +58,19 @@ def _guarded(_cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attri
     ]
 
 
+@functools.cache
+def _rules(kind: type) -> list[tuple[str, check.Rule, str]]:
+    return [
+        (field.name, field.metadata["rule"], f"$.{field.metadata['wire'] or field.name}")
+        for field in attrs.fields(kind)
+    ]
+
+
 def _faults(instance: Any) -> list[str]:
     found: list[str] = []
-    for field in attrs.fields(type(instance)):
-        path = field.metadata["wire"] or field.name
-        found.extend(field.metadata["rule"](getattr(instance, field.name), f"$.{path}"))
+    kind: Any = type(instance)
+    for name, rule, path in _rules(kind):
+        found += rule(getattr(instance, name), path)
     return found
 
 

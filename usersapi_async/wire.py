@@ -95,9 +95,9 @@ def _success(body: Mapping[str, Any] | None) -> bool | None:
 def content(payload: payloads.AnyPayload, group_id: int | None) -> dict[str, Any]:
     """The request's JSON object. Raises `PayloadError` for a `Ref` that no batch has resolved."""
     faults = [
-        f"a Ref stands for an id only within a batch @ $.{field.name}"
-        for field in attrs.fields(type(payload))
-        if isinstance(getattr(payload, field.name), payloads.Ref)
+        f"a Ref stands for an id only within a batch @ $.{name}"
+        for name in payloads.REFERENCES
+        if isinstance(getattr(payload, name, None), payloads.Ref)
     ]
     if payload.group_id is None and group_id is None:
         faults.append("required: group_id, of the call or of the session @ $.group_id")

@@ -11,6 +11,7 @@ import attrs
 from usersapi_async._call import Call
 from usersapi_async.errors import Delivery, OutcomeUnknown, PayloadError, UsersApiError
 from usersapi_async.payloads import (
+    REFERENCES,
     AddEmail,
     AddProduct,
     AnyPayload,
@@ -29,7 +30,6 @@ from .outcomes import Failed, InDoubt, Key, NotAttempted, Outcome, Succeeded
 AfterFailure: TypeAlias = Literal["continue", "skip"]
 
 _WRITES = (Create, CreateChild, Update, AddProduct, AddEmail, SetStatus)
-_REFERENCES = ("clogin_id", "connected_to")
 
 
 @attrs.define(eq=False)
@@ -86,7 +86,7 @@ class Dependencies:
     async def bind(self, row: Row) -> None:
         """Finds what the row's payload refers to, once: it may wait long, and then nobody waits for it to be
         looked up. Raises `JournalError`."""
-        values = ((name, getattr(row.payload, name, None)) for name in _REFERENCES)
+        values = ((name, getattr(row.payload, name, None)) for name in REFERENCES)
         named = {name: value.key for name, value in values if isinstance(value, Ref)}
         if named:
             known = await self._keys.find(named.values())
