@@ -31,7 +31,7 @@ from usersapi_async._direct import DirectTransport
 from usersapi_async.wire import Answer
 
 from .servers import Connection, answer, answering, free_port, raw_server, until
-from .transports import BODY, DEFAULTS, OK, answered, attempt, failed, open_transport
+from .transports import ACCOUNT, BODY, DEFAULTS, OK, SLOW, answered, attempt, failed, open_transport
 
 if TYPE_CHECKING:
     from usersapi_async._attempts import Record, Transport
@@ -110,7 +110,28 @@ async def test_an_answer_that_comes_while_nobody_asks() -> None:
     assert (second.body, connections) == (b'{"success": true}', 2)
 
 
-@pytest.mark.parametrize("ending", ["answer", "close", "reset"])
+async def test_an_answer_too_many_before_the_first_is_judged() -> None:
+    """Its connection is not taken back, however good the first one was."""
+    read = asyncio.Event()
+
+    async def twice(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(OK)
+        await read.wait()
+        await connection.send(answer({"not": "yours"}))
+        await connection.gone()
+
+    async with raw_server(twice) as server, open_transport(server.url) as transport:
+        watch = transport.watch(BODY)
+        assert isinstance(await transport.attempt(watch, ACCOUNT, 1, SLOW), Answer)
+        read.set()
+        await until(lambda: not pool_of(transport).connections)
+        watch.let_go(reuse=True)
+        assert pool_of(transport)._idle == []
+        assert pool_of(transport).in_use == 0
+
+
+@pytest.mark.parametrize("ending", ["answer", "close"])
 async def test_what_the_event_loop_has_not_seen(ending: str) -> None:
     """What lies in the system's buffer counts too: the request goes on another connection."""
     server = socket.create_server(("127.0.0.1", 0))

@@ -104,6 +104,7 @@ async def test_no_tls_at_all(emulator: Emulator, trusting: ssl.SSLContext) -> No
         with pytest.raises(ConnectError) as caught:
             await users.create()
     assert (caught.value.delivery, caught.value.attempts) == (Delivery.NOT_SENT, 2)
+    assert str(caught.value) == "no connection was made: TLS could not be agreed on"
     assert dict(emulator.received) == {}
 
 

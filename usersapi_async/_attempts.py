@@ -186,5 +186,8 @@ def ended(
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        # Its number is none of the system's.
+        return "TLS could not be agreed on"
     errno = error.errno if isinstance(error, OSError) else None
     return os.strerror(errno).lower() if errno is not None and errno > 0 else type(error).__name__

@@ -55,16 +55,16 @@ class Connection(asyncio.Protocol):
             self._poll = select.poll()
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
 
-    def is_closing(self) -> bool:
-        """Whether it is known to be lost."""
-        return self._transport.is_closing()
-
     def is_usable(self) -> bool:
         """Whether a request may be written now: the connection stands, and nothing has come unasked.
 
         Not only what the event loop has read counts, but what lies in the system's buffer too.
         """
-        return not self.is_closing() and not (self._poll is not None and self._poll.poll(0))
+        return self.is_open() and not (self._poll is not None and self._poll.poll(0))
+
+    def is_open(self) -> bool:
+        """Whether it has not been closed by either side, nor for what came on it, as far as is known."""
+        return not self._transport.is_closing()
 
     def is_in_step(self) -> bool:
         """Whether the answer was whole, nothing came beyond it, and the server goes on."""
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
             reader.whole
             and reader.keep_alive
             and not reader.beyond
-            and not self.is_closing()
+            and self.is_open()
             and not self._transport.get_write_buffer_size()
         )
 
@@ -172,7 +172,7 @@ class Pool:
     @property
     def idle(self) -> int:
         """How many are kept, open as far as is known."""
-        return sum(not connection.is_closing() for connection in self._idle)
+        return sum(connection.is_open() for connection in self._idle)
 
     def take(self) -> Connection | None:
         """One that idles and is usable, if there is a place free."""
@@ -272,7 +272,7 @@ class Pool:
 
     def give_back(self, connection: Connection, *, close: bool) -> None:
         """Takes back a connection that was handed out, and its place."""
-        if close or self._closed or not self._keepalive:
+        if close or self._closed or not self._keepalive or not connection.is_open():
             connection.close()
         else:
             connection.rest()

@@ -48,7 +48,7 @@ class AnswerReader:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._parser: Any = HttpResponseParser(self)
+        self._parser = HttpResponseParser(self)
         self.begin()
 
     def begin(self) -> None:
