@@ -16,6 +16,9 @@ that each limit is judged by its own effect.
   limit by CUBIC's factor, once a round. Then, as in its predecessor BIC, each round takes half of the way
   back to just below where it was refused. There it stays, each time longer, and goes on in small steps that
   grow.
+- Fewer refusals than that are tested, since each may be a create in doubt: if a lower limit ends them, it
+  stays below; if not, they mean nothing.
+- 429s count for nothing here: they speak of a rate, which is learnt in `_pacing`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from __future__ import annotations
 import enum
 import math
 from typing import Protocol
+
+from ._ceiling import Ceiling, Suspicion
 
 _START = 4
 _MOST = 100
@@ -34,17 +39,18 @@ _FALL = 0.3
 """Weight in the baseline of a round that was faster."""
 _RISE = 0.05
 """Weight of one that was slower although the limit was not reached: that can't be our queue."""
-_DIP = 0.85
+_DIP = 0.8
+_AFTER_DIP = 0.5
+"""Weight in the baseline of latency that didn't fall in a dip: even then a part of it may be chance."""
+_WAVES_IN_DIP = 2.0
+"""Limits of answers in a round: what a dip finds must not be chance."""
+_WAVES_AT_FIRST = 0.5
+"""At first, when it is far to go, rather soon than exact."""
 _ROUNDS_TO_DIP = 64
-_CUT = 0.7
 _MEANINGLESS = 0.05
 """Share of refusals that is no sign of a limit."""
 _CHANCE = 2
 """Refusals beyond that share which are no sign in one round alone: at a low limit, two are a large share."""
-_HOLD = 8
-"""Rounds just below the limit that was refused, at first; at a low limit fewer, since one less costs more."""
-_LONGEST = 8
-"""How many times as long at the most."""
 
 
 class Signal(enum.Enum):
@@ -52,6 +58,8 @@ class Signal(enum.Enum):
 
     SUCCESS = "success"
     """The work was done, and took what it takes."""
+    LIMITED = "limited"
+    """Too many a second: the server said so, and did nothing."""
     REFUSED = "refused"
     """Too much for the server: it said so, or didn't answer in time."""
     OTHER = "other"
@@ -69,17 +77,34 @@ class Controller(Protocol):
     def most(self) -> int:
         """The highest limit that there can be."""
 
-    def observe(self, began: float, ended: float, signal: Signal, *, in_flight: int) -> None:
-        """One attempt, still counted in `in_flight`, ended; times in seconds of one clock."""
+    @property
+    def interval(self) -> float:
+        """Seconds from one request to the next, at least."""
+
+    def sent(self, now: float) -> None:
+        """One more attempt begins."""
+
+    def observe(
+        self, began: float, ended: float, signal: Signal, *, in_flight: int, waiting: bool, paused: float
+    ) -> None:
+        """One attempt, still counted in `in_flight`, ended; times in seconds of one clock. `waiting` if
+        others wait only for the interval or for a pause to pass, which lasts for `paused` seconds more."""
 
 
 class Fixed:
     """A limit that was given."""
 
+    interval = 0.0
+
     def __init__(self, limit: int) -> None:
         self.limit = self.most = limit
 
-    def observe(self, began: float, ended: float, signal: Signal, *, in_flight: int) -> None:
+    def sent(self, now: float) -> None:
+        """Nothing to learn."""
+
+    def observe(
+        self, began: float, ended: float, signal: Signal, *, in_flight: int, waiting: bool, paused: float
+    ) -> None:
         """Nothing to learn."""
 
 
@@ -88,11 +113,10 @@ class _Round:
 
     __slots__ = ("answers", "began", "busy", "enough", "latencies", "limit", "refused")
 
-    def __init__(self, began: float, limit: int, *, starting: bool) -> None:
+    def __init__(self, began: float, limit: int, waves: float) -> None:
         self.began = began
         self.limit = limit
-        # A whole wave, but at first, when it is far to go, rather soon than exact.
-        self.enough = max(limit // 2 if starting else limit, min(_ENOUGH, 2 * limit + 2))
+        self.enough = max(int(waves * limit), min(_ENOUGH, 2 * limit + 2))
         self.answers = 0
         self.busy = 0
         self.refused = 0
@@ -128,45 +152,6 @@ class _Dip:
         return limit < last_limit and latency < last_latency * (1 + limit / last_limit) / 2
 
 
-class _Ceiling:
-    """The limit that the server refused, and how one comes near it again."""
-
-    def __init__(self) -> None:
-        self._at = math.inf
-        self._returning = False
-        self._hold = 0
-        self._held = 0
-
-    def hit(self, limit: float) -> None:
-        """Here it is."""
-        first = min(_HOLD, max(4, int(limit)))
-        # In the midst of a hold it is rather chance than proof of the limit before.
-        again = self._held >= self._hold and abs(limit - self._at) <= max(1.0, 0.1 * limit)
-        self._hold = min(_LONGEST * first, 2 * self._hold) if again else first
-        self._at = limit
-
-    def return_from(self, limit: float) -> float:
-        """The limit for now, well below the one that was refused."""
-        self._returning, self._held = True, 0
-        return max(1.0, limit * _CUT)
-
-    def stay(self) -> None:
-        """The limit is now lower for another reason: there is no haste to return."""
-        self._returning = False
-
-    def step(self, limit: float, step: float) -> float:
-        """How much of this step up may be taken, or how much more."""
-        below = self._at - limit
-        near = max(1.5, 0.05 * limit)
-        if below > near:
-            return min(limit, below / 2) if self._returning else min(step, below - near)
-        self._returning = False
-        if below > 0 and self._held < self._hold:
-            self._held += 1
-            return 0.0
-        return min(step, max(1.0, -below))
-
-
 class Adaptive:
     """A limit that is found; `start` is one that was found before, and at least the usual one."""
 
@@ -175,15 +160,16 @@ class Adaptive:
     def __init__(self, start: float = _START) -> None:
         self._limit = float(min(max(_START, start), _MOST))
         self._starting = self._limit == _START
-        self._round = _Round(-math.inf, self.limit, starting=self._starting)
+        self._round = _Round(-math.inf, self.limit, _WAVES_AT_FIRST if self._starting else 1.0)
         self._baseline = math.inf
         self._slow_rounds = 0
         # The first latencies of one that starts high may already hold a queue: a dip tells.
         self._rounds_to_dip = _ROUNDS_TO_DIP if self._starting else 1
         self._dip: _Dip | None = None
-        self._ceiling = _Ceiling()
+        self._ceiling = Ceiling()
         self._refused_before = False
         self._just_cut = False
+        self._suspicion = Suspicion()
 
     @property
     def limit(self) -> int:
@@ -207,6 +193,7 @@ class Adaptive:
                 self._cut()
             else:
                 self._just_cut = False
+                self._suspicion.count(this.answers, this.refused)
                 self._judge(this)
         elif signal is Signal.REFUSED:
             this.refused += 1
@@ -215,12 +202,14 @@ class Adaptive:
             self._cut()
         else:
             return
-        self._round = _Round(ended, self.limit, starting=self._starting)
+        waves = _WAVES_IN_DIP if self._dip is not None else _WAVES_AT_FIRST if self._starting else 1.0
+        self._round = _Round(ended, self.limit, waves)
 
     def _cut(self) -> None:
         self._refused_before = False
         self._starting = False
         self._dip = None
+        self._suspicion.drop()
         # Cuts in a row search for one limit; after an outage the way back must not begin at the last of them.
         if not self._just_cut:
             self._ceiling.hit(self._limit)
@@ -233,6 +222,9 @@ class Adaptive:
         if self._dip is not None:
             self._go_on_dipping(self._dip, this, latency)
             return
+        if self._suspicion.testing:
+            self._end_test()
+            return
         if latency < self._baseline:
             self._move_baseline(latency, _FALL)
         if not this.is_busy():
@@ -243,6 +235,9 @@ class Adaptive:
         if queued >= few:
             self._starting = False
         self._slow_rounds = self._slow_rounds + 1 if queued > 2 * few else 0
+        if self._suspicion.is_strong():
+            self._limit = self._suspicion.test(self._limit)
+            return
         self._rounds_to_dip -= 1
         if self._slow_rounds > 1 or self._rounds_to_dip <= 0:
             self._dip = _Dip(this.limit, latency)
@@ -252,6 +247,13 @@ class Adaptive:
             # No more than may still queue: the step must not overshoot what it is to find.
             step = self._ceiling.step(self._limit, min(math.sqrt(self._limit), few - queued))
             self._limit = min(self.most, self._limit + step)
+
+    def _end_test(self) -> None:
+        verdict = self._suspicion.verdict()
+        if verdict is None:
+            return
+        limit, to_blame = verdict
+        self._limit = max(self._limit, self._ceiling.keep_below(limit) if to_blame else limit)
 
     def _move_baseline(self, latency: float, weight: float) -> None:
         first = self._baseline == math.inf
@@ -263,7 +265,7 @@ class Adaptive:
             return
         self._dip = None
         self._slow_rounds, self._rounds_to_dip = 0, _ROUNDS_TO_DIP
-        self._baseline = latency
+        self._baseline += _AFTER_DIP * (latency - self._baseline)
         # Back to where the dip began, without what has turned out to be a queue there.
         limit, latency_there = dip.first
         surplus = max(0.0, _queued(limit, latency_there, latency) - _few(limit))
