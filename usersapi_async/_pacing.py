@@ -61,12 +61,12 @@ _SLOWEST = 1 / 60
 
 
 class LearntRate:
-    """A rate that is found; none while the server never refused for it."""
+    """A rate that is found, from `start` on; none while the server never refused for it."""
 
-    def __init__(self) -> None:
-        self._rate = math.inf
-        self._ceiling = math.inf
-        self._ceilings: deque[float] = deque([0.0], maxlen=3)
+    def __init__(self, start: float | None = None) -> None:
+        self._rate = math.inf if start is None else max(start, _SLOWEST)
+        self._ceiling = self._rate
+        self._ceilings: deque[float] = deque([start or 0.0], maxlen=3)
         self._cut_at = -math.inf
         self._step = 0.0
         self._boost = 1.0
@@ -214,11 +214,11 @@ class _Run:
 
 
 class Found:
-    """A limit and a rate, both found."""
+    """A limit and a rate, both found, from those on that were found before."""
 
-    def __init__(self) -> None:
-        self._concurrency = Adaptive()
-        self._rate = LearntRate()
+    def __init__(self, limit: int | None = None, rate: float | None = None) -> None:
+        self._concurrency = Adaptive() if limit is None else Adaptive(limit)
+        self._rate = LearntRate(rate)
 
     @property
     def limit(self) -> int:

@@ -346,5 +346,7 @@ def _ending(error: UsersApiError | None, *, abandoned: bool) -> Ending:
 def _signal(outcome: responses.Response | UsersApiError) -> Signal:
     if isinstance(outcome, responses.Response):
         return Signal.SUCCESS
-    overload = isinstance(outcome, RateLimited | RequestTimeout) or _telling.status_of(outcome) in (503, 504)
+    if isinstance(outcome, RateLimited):
+        return Signal.LIMITED
+    overload = isinstance(outcome, RequestTimeout) or _telling.status_of(outcome) in (503, 504)
     return Signal.REFUSED if overload else Signal.OTHER

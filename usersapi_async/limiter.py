@@ -16,7 +16,8 @@ from typing import Literal, Protocol, TypeAlias
 import attrs
 
 from . import _arguments
-from ._concurrency import Adaptive, Controller, Fixed, Signal
+from ._concurrency import Controller, Fixed, Signal
+from ._pacing import Found
 from ._queue import FairQueue, Flow, Gate
 from .errors import SessionError
 from .rate import RateLimit, Schedule
@@ -63,14 +64,17 @@ class LoopClock:
 class Pace:
     """What a limiter has found, for the next one to start from.
 
-    ``limit`` is how many requests were allowed at once. ``attrs.asdict(pace)`` can be written as JSON, and
-    ``Pace(**read)`` takes it back.
+    ``limit`` is how many requests were allowed at once, ``rate`` how many a second, if the server was found to
+    bound that. ``attrs.asdict(pace)`` can be written as JSON, and ``Pace(**read)`` takes it back.
     """
 
     limit: int
+    rate: float | None = None
 
     def __attrs_post_init__(self) -> None:
         _arguments.whole("limit", self.limit)
+        if self.rate is not None:
+            _arguments.positive("rate", self.rate)
 
 
 Concurrency: TypeAlias = int | Literal["auto"] | Pace
@@ -78,8 +82,8 @@ Concurrency: TypeAlias = int | Literal["auto"] | Pace
 
 def _controller(concurrency: Concurrency) -> Controller:
     if isinstance(concurrency, Pace):
-        return Adaptive(start=concurrency.limit)
-    return Adaptive() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
+        return Found(concurrency.limit, concurrency.rate)
+    return Found() if concurrency == "auto" else Fixed(_arguments.whole("concurrency", concurrency))
 
 
 class Limiter:
@@ -100,6 +104,8 @@ class Limiter:
         self._slots = Gate(lambda: self.limit)
         self._places = Gate(lambda: self.limit + self._ahead())
         self._turns = FairQueue()
+        self._awaiting_turns = 0
+        self._next_turn = -math.inf
         self._resume_at = -math.inf
         self._timer: Handle | None = None
         self._sending_away = False
@@ -125,6 +131,11 @@ class Limiter:
     def most_ahead(self) -> int:
         """The most places that there can be beyond the slots."""
         return min(self.most, _MOST_AHEAD)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, for now at the most: what was given or is found, infinite if nothing is."""
+        return 1 / interval if (interval := max(self._given(), self._controller.interval)) > 0 else math.inf
 
     @property
     def in_flight(self) -> int:
@@ -187,12 +198,19 @@ class Limiter:
             return False
         if not self._turns and self._ready_at() <= (now := self._clock.now()):
             self._take(since=now)
-        elif not await self._turns.wait(flow, patience, joined=self._arm, give_back=self._give_back):
+        elif not await self._wait_for_turn(flow, patience):
             return False
         if self._schedule is not None:
             # Not when it was taken: the loop may have been busy since then.
             self._schedule.use(self._clock.now())
         return True
+
+    async def _wait_for_turn(self, flow: Flow, patience: float) -> bool:
+        self._awaiting_turns += 1
+        try:
+            return await self._turns.wait(flow, patience, joined=self._arm, give_back=self._give_back)
+        finally:
+            self._awaiting_turns -= 1
 
     async def _pass(self, gate: Gate, patience: float, flow: Flow | None) -> bool:
         flow = flow or self._flow
@@ -234,7 +252,19 @@ class Limiter:
 
     def observe(self, began: float, latency: float, signal: Signal) -> None:
         """Tells how an attempt went that still has its slot: its begin and length by this limiter's clock."""
-        self._controller.observe(began, began + latency, signal, in_flight=self.in_flight)
+        interval = self._controller.interval
+        # Who waits for a turn has a slot, but has sent nothing.
+        waiting = self._awaiting_turns
+        self._controller.observe(
+            began,
+            began + latency,
+            signal,
+            in_flight=self.in_flight - waiting,
+            waiting=waiting > 0 and interval >= max(self._given(), self._controller.interval),
+            paused=self.paused_for,
+        )
+        if self._controller.interval > interval:
+            self._next_turn = max(self._next_turn, self._clock.now() + self._controller.interval)
         self._slots.fill()
         self._places.fill()
 
@@ -245,14 +275,24 @@ class Limiter:
     def _ahead(self) -> int:
         return min(self.limit, _MOST_AHEAD)
 
+    def _given(self) -> float:
+        return 0.0 if self._schedule is None else self._schedule.interval
+
     def _ready_at(self) -> float:
-        return self._resume_at if self._schedule is None else max(self._resume_at, self._schedule.ready_at())
+        ready_at = max(self._resume_at, self._next_turn)
+        return ready_at if self._schedule is None else max(ready_at, self._schedule.ready_at())
 
     def _take(self, *, since: float) -> None:
+        now, interval = self._clock.now(), self._controller.interval
+        self._controller.sent(now)
+        if interval > 0:
+            # A timer that fires late doesn't push those behind it back, by one interval at the most.
+            self._next_turn = interval + max(self._next_turn, since, now - interval)
         if self._schedule is not None:
-            self._schedule.take(self._clock.now(), since)
+            self._schedule.take(now, since)
 
     def _give_back(self) -> None:
+        self._next_turn -= self._controller.interval
         if self._schedule is not None:
             self._schedule.give_back()
         if self._timer is not None:

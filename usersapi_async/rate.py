@@ -49,7 +49,7 @@ class Schedule:
     """
 
     def __init__(self, rate: RateLimit) -> None:
-        self._interval = rate.interval
+        self.interval = rate.interval
         self._made_up = max(_MADE_UP, rate.interval)
         self._most = math.ceil(rate.count)
         self._window = rate.per * (self._most / rate.count)
@@ -66,7 +66,7 @@ class Schedule:
 
     def take(self, now: float, since: float) -> None:
         """Takes a turn, by somebody who could use it already `since` then if it was due."""
-        self._next = max(self._next, since, now - self._made_up) + self._interval
+        self._next = max(self._next, since, now - self._made_up) + self.interval
         self._turns.append(now)
         self._unused += 1
         while len(self._turns) > self._unused and self._turns[0] + self._window <= now:
@@ -81,4 +81,4 @@ class Schedule:
         """A turn that was taken is not used."""
         del self._turns[-self._unused]
         self._unused -= 1
-        self._next -= self._interval
+        self._next -= self.interval
