@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from usersapi_async import Credentials, UsersSession
+from usersapi_async import Credentials, RateLimited, RetryPolicy, UsersSession
 from usersapi_async.cli.app import app
 from usersapi_async.cli.emulator_process import EmulatorProcessError, emulator_process
 
@@ -78,6 +78,23 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert done.code == 1
     assert done.err.startswith("usersapi: ")
     assert done.err.count("\n") == 1
+
+
+def test_a_capacity_that_can_not_be_is_a_usage_error() -> None:
+    """A queue is one for workers."""
+    refused = CliRunner().invoke(app, ["emulator", "--queue", "3"])
+    assert refused.exit_code == 2
+    assert "needs workers" in refused.output
+
+
+async def test_it_can_be_told_what_it_can_do(tmp_path: Path) -> None:
+    """What is above the rate is refused."""
+    with emulator_process(["--rate=0.001", "--burst=1", "--workers=2", "--queue=1"]) as place:
+        session = UsersSession(place.credentials, group_id=place.group_id, base_url=place.base_url)
+        async with session.with_options(retry=RetryPolicy(attempts=1)) as users:
+            await users.create()
+            with pytest.raises(RateLimited):
+                await users.create()
 
 
 @pytest.mark.parametrize("fault", ["nonsense=0.1", "drop_after=often", "drop_after=2", "retry_after=1"])

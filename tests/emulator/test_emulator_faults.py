@@ -185,8 +185,10 @@ def test_bucket_refills() -> None:
     assert [bucket.admits(200.0) for _ in range(3)] == [True, True, False]
 
 
-@pytest.mark.parametrize("arguments", [{"rate": 0}, {"burst": 0}, {"workers": 0}])
+@pytest.mark.parametrize(
+    "arguments", [{"rate": 0}, {"burst": 0}, {"workers": 0}, {"queue": 1}, {"workers": 1, "queue": -1}]
+)
 def test_impossible_capacity(arguments: dict[str, int]) -> None:
     """A capacity that could serve nobody is an error where it is written."""
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=r"must be|needs"):
         Capacity(**arguments)

@@ -184,6 +184,16 @@ async def test_workers_queue(session: Session) -> None:
     assert elapsed >= 0.04
 
 
+async def test_a_full_queue_refuses(session: Session) -> None:
+    """What finds neither a worker nor a place to wait is answered with 503, and nothing is done; later there
+    is room again."""
+    async with running_emulator(capacity=Capacity(workers=1, queue=2), latency=0.02) as emulator:
+        replies = await asyncio.gather(*(create(emulator, session) for _ in range(5)))
+        assert sorted(reply.status for reply in replies) == [200, 200, 200, 503, 503]
+        assert count(emulator) == (5, 3)
+        assert (await create(emulator, session)).status == 200
+
+
 async def test_shutdown_does_not_wait_for_clients(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections kept alive and requests in progress end with the emulator."""
     met = asyncio.Event()

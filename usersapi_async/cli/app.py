@@ -73,6 +73,16 @@ def emulator(
             help="The share of requests that go wrong in this way, like drop_after=0.01; may be repeated.",
         ),
     ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second; what is above gets 429.")
+    ] = None,
+    burst: Annotated[int, typer.Option(min=1, help="Requests at once within that rate.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Requests worked on at a time; others wait.")
+    ] = None,
+    queue: Annotated[
+        int | None, typer.Option(min=0, help="Requests that may wait for a worker; the rest get 503.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     until_eof: Annotated[
         bool, typer.Option("--until-eof", help="End when standard input ends, for programs that start it.")
@@ -82,7 +92,7 @@ def emulator(
 
     Its people live in memory, and its token is good for nothing else.
     """
-    from .emulator_command import announce, announce_as_json, faults_of, run_emulator
+    from .emulator_command import announce, announce_as_json, capacity_of, faults_of, run_emulator
 
     with errors_in_one_line():
         run_emulator(
@@ -93,6 +103,7 @@ def emulator(
             seed=seed,
             latency=latency,
             faults=faults_of(fault or []),
+            capacity=capacity_of(rate, burst, workers, queue),
         )
 
 

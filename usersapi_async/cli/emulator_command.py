@@ -16,7 +16,7 @@ from typing import Any, Unpack
 import typer
 from yarl import URL
 
-from usersapi_async.emulator import Emulator, Faults, running_emulator
+from usersapi_async.emulator import Capacity, Emulator, Faults, running_emulator
 from usersapi_async.emulator.endpoint import STATE_PATH
 from usersapi_async.emulator.server import Options
 
@@ -38,6 +38,14 @@ def faults_of(shares: Iterable[str]) -> Faults:
         return Faults(**wanted)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from None
+
+
+def capacity_of(rate: float | None, burst: int, workers: int | None, queue: int | None) -> Capacity:
+    """What the server can do by these options."""
+    try:
+        return Capacity(rate=rate, burst=burst, workers=workers, queue=queue)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _state_url(emulator: Emulator) -> str:

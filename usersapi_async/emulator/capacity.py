@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 class Capacity:
     """`rate` requests a second, and `burst` at once, are served; what is above is answered with 429.
 
-    At most `workers` requests are worked on at a time, the others wait in a queue. None is no limit.
+    At most `workers` requests are worked on at a time, and `queue` more wait; the rest get 503. None is no
+    limit.
     """
 
     rate: float | None = None
     burst: int = 1
     workers: int | None = None
+    queue: int | None = None
     retry_after: RetryAfter = None
 
     def __post_init__(self) -> None:
@@ -28,6 +31,13 @@ class Capacity:
             raise ValueError("rate must be above 0, and burst 1 or more.")
         if self.workers is not None and self.workers < 1:
             raise ValueError("workers must be 1 or more.")
+        if self.queue is not None and (self.queue < 0 or self.workers is None):
+            raise ValueError("queue must be 0 or more, and needs workers.")
+
+    @property
+    def places(self) -> float:
+        """How many requests there may be at a time."""
+        return math.inf if self.workers is None or self.queue is None else self.workers + self.queue
 
     def desks(self) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if self.workers is None else asyncio.Semaphore(self.workers)

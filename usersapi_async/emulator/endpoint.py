@@ -42,7 +42,10 @@ class Endpoint:
         self._organisation = organisation
         self._latency = latency
         self._over_rate = Fault.rate_limited(capacity.retry_after)
+        self._full = Fault.unavailable(capacity.retry_after)
         self._bucket = TokenBucket(capacity)
+        self._places = capacity.places
+        self._taken = 0
         self._desks = capacity.desks()
         self._now = clock
 
@@ -57,6 +60,8 @@ class Endpoint:
         fault = self._emulator.next_fault(arrived.action)
         if fault is None and not self._bucket.admits(asyncio.get_running_loop().time()):
             fault = self._over_rate
+        if fault is None and self._taken >= self._places:
+            fault = self._full
         if fault is None:
             return _json(*await self._work(arrived))
         await asyncio.sleep(fault.seconds)
@@ -73,15 +78,19 @@ class Endpoint:
         return arrived
 
     async def _work(self, arrived: ReceivedRequest) -> tuple[int, bytes]:
-        async with self._desks:
-            if self._latency:
-                await asyncio.sleep(self._latency)
-            try:
-                answer = self._answer(arrived)
-            except RefusalError as refused:
-                return refused.status, _encode(refusal(refused.msg))
-            self._emulator.executed[arrived.action] += 1
-            return 200, _encode(answer)
+        self._taken += 1
+        try:
+            async with self._desks:
+                if self._latency:
+                    await asyncio.sleep(self._latency)
+                try:
+                    answer = self._answer(arrived)
+                except RefusalError as refused:
+                    return refused.status, _encode(refusal(refused.msg))
+                self._emulator.executed[arrived.action] += 1
+                return 200, _encode(answer)
+        finally:
+            self._taken -= 1
 
     def _answer(self, arrived: ReceivedRequest) -> JsonObject:
         if arrived.body is None:
