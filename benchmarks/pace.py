@@ -186,6 +186,18 @@ def compare(cases: dict[str, Case], seeds: dict[str, int]) -> dict[str, dict[str
     return table
 
 
+def render(table: dict[str, dict[str, Any]]) -> str:
+    """The table in Markdown: goodput as a share of the oracle's, and what was refused."""
+    limiters = list(next(iter(table.values())))
+    lines = ["| server | " + " | ".join(limiters) + " |", "|---" * (len(limiters) + 1) + "|"]
+    for server, row in table.items():
+        cells = [f"{row[limiter]['share']:.2f}, {row[limiter]['refused']:.0%}" for limiter in limiters]
+        lines.append(f"| {server} | " + " | ".join(cells) + " |")
+    worst = [min(row[limiter]["share"] for row in table.values()) for limiter in limiters]
+    lines.append("| *the worst* | " + " | ".join(f"*{share:.2f}*" for share in worst) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Prints the table and writes what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import uvicorn
 from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from benchmarks.pace import render
 from usersapi_async.emulator import Emulator, Fault
 from usersapi_async.retry import render_table
 
@@ -121,6 +123,15 @@ async def test_web_app_under_uvicorn(environment: Emulator) -> None:
             environment.script(Fault.rejected("no such form"), Fault.drop_after(), Fault.status(400))
             assert [(await register("a@example.org"))[0] for _ in range(3)] == [409, 504, 503]
     assert environment.executed["create"] == 51
+
+
+def test_pace_table_is_what_was_measured() -> None:
+    """The table of the README is rendered from the results beside the benchmark."""
+    measured = json.loads((README.parent / "benchmarks" / "pace.json").read_text("utf-8"))
+    begin, end = "<!-- begin pace table -->\n", "\n<!-- end pace table -->"
+    found = README.read_text("utf-8").partition(begin)[2].partition(end)[0]
+    assert found == render(measured["servers"])
+    assert [measured["seeds"][name] for name in ("ours", "fixed 4")] == [20, 3]
 
 
 def test_delivery_table_is_the_code_s() -> None:
