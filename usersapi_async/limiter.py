@@ -120,7 +120,8 @@ class Limiter:
     @property
     def pace(self) -> Pace:
         """What was found by now, for the ``concurrency`` of another limiter."""
-        return Pace(limit=self.limit)
+        interval = self._controller.interval
+        return Pace(limit=self.limit, rate=1 / interval if interval > 0 else None)
 
     @property
     def most(self) -> int:
@@ -135,7 +136,8 @@ class Limiter:
     @property
     def rate(self) -> float:
         """Requests a second, for now at the most: what was given or is found, infinite if nothing is."""
-        return 1 / interval if (interval := max(self._given(), self._controller.interval)) > 0 else math.inf
+        interval = max(self._given(), self._controller.interval)
+        return 1 / interval if interval > 0 else math.inf
 
     @property
     def in_flight(self) -> int:
@@ -260,7 +262,7 @@ class Limiter:
             began + latency,
             signal,
             in_flight=self.in_flight - waiting,
-            waiting=waiting > 0 and interval >= max(self._given(), self._controller.interval),
+            waiting=waiting > 0 and interval >= self._given(),
             paused=self.paused_for,
         )
         if self._controller.interval > interval:
