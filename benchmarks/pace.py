@@ -30,6 +30,7 @@ from tests.simulation import (
     TokenBucket,
     Work,
     Workers,
+    found,
     simulate,
 )
 from usersapi_async import Limiter
@@ -119,7 +120,7 @@ HELD_OUT = {
 
 OURS = "ours"
 LIMITERS: dict[str, Callable[[float], Limiter]] = {
-    OURS: lambda _rate: Limiter(),
+    OURS: lambda _rate: found(),
     "fixed 4": lambda _rate: FixedConcurrency(4),
     "fixed 16": lambda _rate: FixedConcurrency(16),
     "fixed 64": lambda _rate: FixedConcurrency(64),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 
+from tests.simulation import LoopTime
 from usersapi_async._concurrency import Fixed, Signal
 from usersapi_async.limiter import Limiter
 
@@ -22,7 +23,7 @@ class FixedConcurrency(Limiter):
     """A semaphore."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(concurrency=limit)
+        super().__init__(concurrency=limit, clock=LoopTime())
 
     def pause(self, seconds: float) -> None:
         """Not theirs."""
@@ -42,7 +43,7 @@ class LeakyBucket(FixedConcurrency):
         """As it was given."""
         return 1 / self._interval_between
 
-    async def take_turn(self, patience: float = math.inf) -> bool:
+    async def take_turn(self, patience: float = math.inf, flow: object = None) -> bool:
         """Waits until the bucket has leaked enough, first come, first served."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -82,7 +83,7 @@ class BotocoreAdaptive(FixedConcurrency):
         """The bucket's."""
         return self._fill if self._on else math.inf
 
-    async def take_turn(self, patience: float = math.inf) -> bool:
+    async def take_turn(self, patience: float = math.inf, flow: object = None) -> bool:
         """Waits for a token."""
         if not self._on:
             return True

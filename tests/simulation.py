@@ -22,6 +22,7 @@ import attrs
 
 from usersapi_async import Limiter
 from usersapi_async._concurrency import Signal
+from usersapi_async.limiter import Handle
 
 WAY = 0.03
 """Seconds on the way to workers and back, during which none of them is busy."""
@@ -129,6 +130,23 @@ class _Timer:
 
     def cancel(self) -> None:
         self.off = True
+
+
+class LoopTime:
+    """The virtual loop's time, for a limiter: by default it takes the system's."""
+
+    def now(self) -> float:
+        """The time in seconds."""
+        return asyncio.get_running_loop().time()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        """A timer of the loop."""
+        return asyncio.get_running_loop().call_at(when, callback)
+
+
+def found() -> Limiter:
+    """A limiter as every session has one, in virtual time."""
+    return Limiter(clock=LoopTime())
 
 
 class Answer(NamedTuple):
@@ -450,7 +468,7 @@ def simulate(
     seconds: int = 600,
     seed: int = 1,
     demand: int | None = None,
-    limiters: Sequence[Callable[[], Limiter]] = (Limiter,),
+    limiters: Sequence[Callable[[], Limiter]] = (found,),
     starts: Sequence[float] = (0.0,),
 ) -> Result:
     """Runs clients, each with a limiter of its own, against one server; `demand` is how many rows a client

@@ -26,6 +26,7 @@ from .simulation import (
     VirtualLoop,
     Work,
     Workers,
+    found,
     simulate,
 )
 
@@ -50,7 +51,7 @@ def runs(
             seed=seed,
             seconds=seconds,
             demand=demand,
-            limiters=[Limiter] * clients,
+            limiters=[found] * clients,
             starts=[0.0] * clients,
         )
         for seed in SEEDS
@@ -236,7 +237,7 @@ def test_what_breaks_in_a_simulation_is_seen() -> None:
     """An error in a client ends the run; it is not passed over as a client that stands still."""
 
     class Broken(Limiter):
-        async def take_turn(self, patience: float = 1.0) -> bool:
+        async def take_turn(self, patience: float = 1.0, flow: object = None) -> bool:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -262,7 +262,7 @@ class Dispatcher:
             call.ended_at = self._wall_clock()
             watch.let_go(reuse=in_step)
         latency, signal = self.limiter.now() - began, _signal(outcome)
-        self._recorder.attempt_ended(latency, refused=signal is Signal.REFUSED)
+        self._recorder.attempt_ended(latency, refused=signal in (Signal.LIMITED, Signal.REFUSED))
         self.limiter.observe(began, latency, signal)
         return outcome
 

@@ -64,8 +64,8 @@ class LoopClock:
 class Pace:
     """What a limiter has found, for the next one to start from.
 
-    ``limit`` is how many requests were allowed at once, ``rate`` how many a second, if the server was found to
-    bound that. ``attrs.asdict(pace)`` can be written as JSON, and ``Pace(**read)`` takes it back.
+    ``limit`` is how many requests were allowed at once, ``rate`` how many a second, if the server was found
+    to bound that. ``attrs.asdict(pace)`` can be written as JSON, and ``Pace(**read)`` takes it back.
     """
 
     limit: int
