@@ -210,13 +210,14 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true", help="draw each server instead")
     parser.add_argument("--real", action="store_true", help="over sockets, in real time")
     parser.add_argument("--real-seconds", type=float, default=60.0, help="how long each batch runs then")
+    parser.add_argument("--real-rounds", type=int, default=2, help="of which the best counts")
     options = parser.parse_args()
     cases = HELD_OUT if options.held_out else CASES
     cases = {name: case for name, case in cases.items() if name.startswith(options.only)}
     if options.real:
         from .pace_real import main as real
 
-        real(options.real_seconds)
+        real(options.real_seconds, options.real_rounds)
     elif options.plot:
         from .pace_plots import draw
 

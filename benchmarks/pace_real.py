@@ -36,7 +36,7 @@ async def goodput(place: EmulatorPlace, concurrency: int | Literal["auto"], seco
     return report.succeeded / seconds
 
 
-def main(seconds: float, rounds: int = 2) -> None:
+def main(seconds: float, rounds: int) -> None:
     """Prints the table."""
     print(
         f"{'successes a second':<32}" + "".join(f"{setting!s:>9}" for setting in _SETTINGS) + "   best fixed"

