@@ -15,7 +15,7 @@ from usersapi_async.errors import JournalError
 from ._spilled import Spilled
 from ._store import words
 
-WINDOW = 16_384
+WINDOW = 8192
 _PORTION = 1000
 _RowT = TypeVar("_RowT")
 
@@ -23,8 +23,8 @@ _RowT = TypeVar("_RowT")
 class Keys(Generic[_RowT]):
     """By key the row that has it, then the id that it created or the reason why there is none.
 
-    In memory that takes 130 bytes a key, and the key itself. With a `window` only so many of the latest that
-    have ended stay there, and all others go to a temporary file.
+    In memory that takes about 130 bytes, with a short key. With a `window` only so many of those that ended
+    last stay there, and the others go to a temporary file.
     """
 
     def __init__(self, window: int | None = None) -> None:

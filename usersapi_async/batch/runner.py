@@ -156,7 +156,8 @@ class BatchRunner:
         limit: int | None = None,
         deadline: float | None = None,
     ) -> AsyncIterator[AsyncIterator[Outcome]]:
-        """The outcomes one by one, in memory that does not grow with the input.
+        """The outcomes one by one, in memory that does not grow with the input, but without a journal by 130
+        bytes for each key.
 
         ``async with runner.stream(items) as outcomes: async for outcome in outcomes: …``; the arguments and
         what is raised are those of `run`. A slow consumer slows the workers. Leaving the block early breaks
