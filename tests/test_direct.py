@@ -55,6 +55,7 @@ async def asked_twice(handler: Any, *, between: Any = None, **changes: Any) -> t
         if between is not None:
             await between(transport)
         second = await attempt(transport)
+        assert pool_of(transport)._in_use == 0
     return first, second, server.connections
 
 
@@ -281,6 +282,33 @@ async def test_a_place_given_to_one_who_is_gone() -> None:
     assert len(server.requests) == 1
 
 
+async def test_a_cancelled_request_takes_its_connection_with_it() -> None:
+    """Its answer may still come, and must not be there for another request."""
+
+    async def silent(connection: Connection) -> None:
+        await connection.request()
+        await connection.gone()
+
+    async with raw_server(silent) as server, open_transport(server.url) as transport:
+        watch = transport.watch(BODY)
+        task = asyncio.ensure_future(attempt(transport, watch=watch))
+        await until(lambda: server.requests)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (watch.delivery, pool_of(transport)._in_use) == (Delivery.UNKNOWN, 0)
+        await until(lambda: not pool_of(transport).connections)
+
+
+async def test_closing_stops_the_sweeping() -> None:
+    """A closed pool leaves no timer behind."""
+    async with raw_server(answering(OK)) as server, open_transport(server.url) as transport:
+        await attempt(transport)
+        sweeper = pool_of(transport)._sweeper
+    assert sweeper is not None
+    assert sweeper.cancelled()
+
+
 async def test_closing_ends_what_is_under_way() -> None:
     """Closing ends a request as lost, and what waits for a place or for a connection as not sent."""
 
@@ -317,7 +345,8 @@ async def test_closing_ends_what_is_under_way() -> None:
         await until(lambda: server.connections)
         assert watch.phase is Phase.CONNECTING
         await transport.close()
-        error = await task
+        async with asyncio.timeout(5):
+            error = await task
     assert type(error) is ConnectError
     assert error.delivery is Delivery.NOT_SENT
     gc.collect()
@@ -388,12 +417,19 @@ async def test_connections_over_tls_are_kept(authority: trustme.CA, trusting: ss
         raw_server(answering(OK, OK, OK), context) as server,
         open_transport(server.url, ssl_context=trusting) as transport,
     ):
+        made = await (pool := pool_of(transport))._connect()
+        # The tickets would count as spoken out of turn.
+        assert made._poll is None
+        made.close()
+        await until(lambda: not pool.connections)
         for _ in range(3):
             assert isinstance(await attempt(transport), Answer)
-        assert server.connections == 1
+        (kept,) = pool.connections
+        assert kept._poll is not None
+        assert server.connections == 2
         await until(lambda: not pool_of(transport).connections)
         assert isinstance(await attempt(transport), Answer)
-        assert server.connections == 2
+        assert server.connections == 3
 
 
 async def test_until_the_end_of_the_connection() -> None:
@@ -485,18 +521,22 @@ async def test_no_deadline() -> None:
         assert isinstance(await attempt(transport, Timeout(attempt=None)), Answer)
     async with open_transport(server.url, connections=1) as transport:
         await pool_of(transport)._place()
-        assert type(await attempt(transport, Timeout(attempt=0.01))) is PoolTimeout
+        async with asyncio.timeout(5):
+            assert type(await attempt(transport, Timeout(attempt=0.01))) is PoolTimeout
 
 
 async def test_credentials_of_any_script() -> None:
-    """Names go out in UTF-8, and new credentials are not mixed up with those of before."""
-    async with raw_server(answering(OK, OK)) as server, open_transport(server.url) as transport:
-        for name in ("Zoë", "Zoé"):
+    """Names go out in UTF-8; new credentials, or another second, are not mixed up with those of before."""
+    zoe, noe = Credentials(1, "Zoë", "t"), Credentials(1, "Noé", "t")
+    sent = [(zoe, 1), (noe, 1), (noe, 2), (noe, 2)]
+    async with raw_server(answering(*[OK] * 4)) as server, open_transport(server.url) as transport:
+        for account, timestamp in sent:
             watch = transport.watch(BODY)
-            await transport.attempt(watch, Credentials(1, name, "t"), 1, Timeout())
+            await transport.attempt(watch, account, timestamp, SLOW)
             watch.let_go(reuse=True)
-    for name, request in zip(("Zoë", "Zoé"), server.requests, strict=True):
-        assert f"\r\nApi-user: {name}\r\n".encode() in request
+    for (account, timestamp), request in zip(sent, server.requests, strict=True):
+        assert f"\r\nApi-user: {account.api_user}\r\n".encode() in request
+        assert b"\r\nTimestamp: %d\r\n" % timestamp in request
 
 
 def test_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

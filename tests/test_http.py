@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -238,6 +239,20 @@ def test_floods(name: str) -> None:
     """Nothing that a server sends besides a body can go on for ever."""
     with pytest.raises(NotHttp):
         read(FLOODS[name])
+
+
+def test_a_bomb_takes_no_memory() -> None:
+    """No more than the bound is unpacked of a compressed body."""
+    bomb = answer(gzip.compress(b"x" * 100_000_000), "Content-Encoding: gzip")
+    tracemalloc.start()
+    try:
+        found = read([bomb])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert found.flaw == "too large"
+    assert peak < 1_000_000
 
 
 def test_a_body_in_many_segments_is_no_flood() -> None:

@@ -70,8 +70,7 @@ class Connection(asyncio.Protocol):
         """Whether the answer was whole, nothing came beyond it, and the server goes on."""
         reader = self._reader
         return (
-            reader.whole
-            and reader.keep_alive
+            reader.keep_alive
             and not reader.beyond
             and self.is_open()
             and not self._transport.get_write_buffer_size()
@@ -120,8 +119,6 @@ class Connection(asyncio.Protocol):
         """For the event loop."""
         if self._waiter is not None:
             self._end(self._reader.answer() if self._reader.end() else EOFError())
-            # Not only closed: that would wait until the request is written.
-            self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """For the event loop."""
@@ -272,7 +269,7 @@ class Pool:
 
     def give_back(self, connection: Connection, *, close: bool) -> None:
         """Takes back a connection that was handed out, and its place."""
-        if close or self._closed or not self._keepalive or not connection.is_open():
+        if close or self._closed or not connection.is_open():
             connection.close()
         else:
             connection.rest()
@@ -298,6 +295,7 @@ class Pool:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self._sweeper = None
         for limit in self._opening:
             limit.reschedule(self._loop.time())
         for connection in self._idle:
