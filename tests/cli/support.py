@@ -8,8 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import attrs
+from typer.testing import CliRunner
 
 from usersapi_async.batch import Failed, InDoubt, NotAttempted, Succeeded
+from usersapi_async.cli.app import app
 from usersapi_async.errors import OutcomeUnknown, UsersApiError
 from usersapi_async.responses import CreateResponse, MetaInfo, UserInfo
 
@@ -60,6 +62,14 @@ def python(*arguments: str, cwd: Path | None = None) -> Done:
 def usersapi(*arguments: str, cwd: Path) -> Done:
     """Runs a command."""
     return python(*USERSAPI, *arguments, cwd=cwd)
+
+
+def invoke(*arguments: str, typed: str | None = None) -> Done:
+    """Runs a command in this process; `typed` is its standard input."""
+    ended = CliRunner().invoke(app, list(arguments), input=typed)
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return Done(ended.exit_code, ended.stdout, ended.stderr)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> list[str]:

@@ -210,7 +210,7 @@ def _next_steps(ended: Ended) -> Iterable[str]:
     if report.in_doubt:
         yield f"Of {report.in_doubt:,} in doubt nobody knows yet; look them up with: {again('--reconcile')}"
     if report.failed:
-        yield f"Mend the rows that failed in the input, and send them again with: {again()}"
+        yield f"Mend the rows that failed in the input, and go on with: {again()}"
     elif report.not_attempted or not report.exhausted:
         yield f"Go on with: {again()}"
 
@@ -222,7 +222,9 @@ def _again() -> Callable[..., str]:
     for word in given:
         if word in ("--limit", "--until"):
             next(given, None)
-        elif word not in ("--resume", "--reconcile") and not word.startswith(("--limit=", "--until=")):
+        elif word not in ("--resume", "--reconcile", "--existing") and not word.startswith(
+            ("--limit=", "--until=")
+        ):
             words.append(word)
 
     def command(*more: str) -> str:

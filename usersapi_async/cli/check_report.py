@@ -50,7 +50,7 @@ def tell_plan(
             {**attrs.asdict(plan), "faults": [attrs.asdict(fault) for fault in faults], "exit_code": code}
         )
         return code
-    say(console, f"Nothing was sent. {plan.to_send:,} rows can be sent; calls: {plan.calls:,}")
+    say(console, f"Nothing was sent. {plan.to_send:,} can be sent; calls: {plan.calls:,}")
     for guess in plan.estimates:
         say(console, f"  {guess}")
     say(console, closing)

@@ -55,13 +55,18 @@ def access_from(file: Path | None, base_url: str | None, group: int | None) -> A
     if file is not None:
         found.update(_read(file))
     group_id = _group_from(found) if group is None else group
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if can_answer():
         found.update(_asked({name: text for name, text in _QUESTIONS.items() if name not in found}))
     return Access(
         credentials=Credentials.from_env(found),
         base_url=base_url or found.get(BASE_URL) or DEFAULT_BASE_URL,
         group_id=group_id,
     )
+
+
+def can_answer() -> bool:
+    """Whether somebody sits at the terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _group_from(found: Mapping[str, str]) -> int:

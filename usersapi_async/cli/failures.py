@@ -41,7 +41,9 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (CommandError, UsersApiError, OSError) as error:
-        typer.echo(f"usersapi: {error}", err=True)
+        # What the rows' own reader says is plainer than that it said something.
+        told = error.__cause__ if isinstance(error.__cause__, CommandError) else error
+        typer.echo(f"usersapi: {told}", err=True)
         raise typer.Exit(exit_code_of(error)) from None
     except KeyboardInterrupt:
         typer.echo("usersapi: interrupted", err=True)

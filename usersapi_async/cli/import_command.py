@@ -32,7 +32,7 @@ from .mapping import Columns, FieldMapping, read_mapping
 from .people import PeopleBuilder, RowFaultsError
 from .progress import shown_count
 from .report import say
-from .tables import Table, TableOptions, TableRow, open_table
+from .tables import Table, TableError, TableOptions, TableRow, open_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,8 +159,11 @@ async def _note_existing(
 
 
 def _checked(check: Check, file: Path, console: Console) -> Found:
-    with shown_count(console, f"Checking {file}") as on_row:
-        return check.run(on_row)
+    try:
+        with shown_count(console, f"Checking {file}") as on_row:
+            return check.run(on_row)
+    except TableError as error:
+        raise CommandError(f"{file}: {error}") from None
 
 
 def _tell_check(console: Console, check: Check, found: Found, options: ImportOptions) -> None:

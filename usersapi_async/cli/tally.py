@@ -16,8 +16,8 @@ _LINE = re.compile(r"(?: @|,) line \d+(?=; |$)|(?<= @ )line \d+, ")
 
 @attrs.define(eq=False)
 class Tally:
-    """``examples`` are the first successes. ``complaints`` counts outcome, kind and message of the others,
-    ``first`` has the key of the first row of each, ``lost`` the keys of all."""
+    """``examples`` are the first successes with an answer. ``complaints`` counts outcome, kind and message of
+    the others, ``first`` has the key of the first row of each, ``lost`` the keys of all."""
 
     examples: list[Succeeded] = attrs.field(factory=list)
     complaints: Counter[tuple[str, str, str]] = attrs.field(factory=Counter)
@@ -33,7 +33,7 @@ class Tally:
             told = (line.status.replace("_", " "), line.error or "", message)
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
-        elif len(self.examples) < _EXAMPLES:
+        elif outcome.response is not None and len(self.examples) < _EXAMPLES:
             self.examples.append(outcome)
 
     def has(self, error: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from usersapi_async.payloads import SetStatus
 from usersapi_async.rate import RateLimit
 
 from .batch_command import Ended, Job, RunOptions, concurrency_of, console_for, run_job, tell
-from .connection import Access
+from .connection import Access, can_answer
 from .failures import CommandError
 from .operations import CREATES
 from .paths import beside, free
@@ -57,7 +56,7 @@ def run_undo(options: UndoOptions) -> int:
     if options.dry_run or not created.ids:
         return 0
     if not options.yes:
-        if not sys.stdin.isatty():
+        if not can_answer():
             raise CommandError("undo asks before it begins; where nobody can answer, give --yes")
         typer.confirm("Go on?", abort=True, err=True)
     ended = asyncio.run(_undo(access, list(created.ids), options, console))

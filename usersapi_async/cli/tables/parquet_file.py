@@ -36,7 +36,7 @@ class ParquetTable:
                         row = self._row(line, [values[name] for name in self._names])
                         if row.faults or any(row.cells.values()):
                             yield row
-        except ArrowException as error:
+        except (ArrowException, OSError) as error:
             raise TableError(f"it can't be read beyond row {line} ({type(error).__name__})") from None
 
     def _row(self, line: int, values: Sequence[object]) -> TableRow:
