@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ import pytest
 import uvicorn
 from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
+from typer.testing import CliRunner
 
 from benchmarks.pace import render
+from usersapi_async.cli.app import app
 from usersapi_async.emulator import Emulator, Fault
 from usersapi_async.retry import render_table
 
@@ -79,6 +82,42 @@ def test_a_mended_file_prints_what_its_comments_say(
         "2",
         "['Nina', 'Lisa', '=Bob', 'Zoe']",
     ]
+
+
+def _fenced(language: str, text: str) -> str:
+    """The first block in that language that has `text`."""
+    blocks: list[str] = re.findall(
+        rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    return next(block for block in blocks if text in block)
+
+
+def test_commands_run_as_they_stand(
+    environment: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command of the section on the command line is all well, on the file that is shown there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text(_fenced("csv", "parent_id"))
+    for line in _fenced("console", "usersapi import").splitlines():
+        prompt, program, *arguments = shlex.split(line)
+        assert (prompt, program) == ("$", "usersapi")
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+    assert [user.is_excluded for user in environment.users.values()] == [True] * 3
+    assert "Lisa" in (tmp_path / "users.csv").read_text("utf-8")
+
+
+def test_a_mapping_as_it_is_shown(
+    environment: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one that an import takes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mapping.toml").write_text(_fenced("toml", "[constants]"))
+    (tmp_path / "people.csv").write_text("No.;Family;Notes;First name;Instrument\n1;;x;Nina;Piano\n")
+    done = CliRunner().invoke(app, ["import", "people.csv", "--mapping", "mapping.toml"])
+    assert done.exit_code == 0, done.output
+    (user,) = environment.users.values()
+    assert user.doc == {"first_name": "Nina", "your_instrument": "Piano", "phone": "none"}
 
 
 @contextmanager

@@ -212,6 +212,7 @@ def test_a_mapping(service: Emulator, here: Path) -> None:
         ("first_name\nNina\n", ("--key", "id"), "there is no column 'id'"),
         ("first_name,p\nNina,\n", ("--parent", "p"), "so give --key too"),
         ("first_name\n", (), "people.csv: there is no row in it"),
+        ("result_status,first_name\n,a\n", (), "people.csv is a file of results: mend the file that"),
         ("first_name,first_name\n", (), "'first_name' stands in columns 1 and 2"),
         ("first_name\nJosé\n", ("--encoding", "ascii"), "people.csv: line 2 is not in ASCII"),
         ("first_name\nNina\n", ("--resume",), "--resume: there is no journal people.journal"),
@@ -335,6 +336,13 @@ def test_the_first_ctrl_c_lets_rows_end(service: Emulator, here: Path) -> None:
     assert "Go on with: usersapi import people.csv --key id --resume" in shown
 
 
+def test_rows_without_keys_are_their_lines(service: Emulator, here: Path) -> None:
+    """Which is told, since lines can move."""
+    (here / "people.csv").write_text("first_name\nNina\n")
+    assert "let none move before --resume" in invoke("import", "people.csv").out
+    assert [line.key for line in read_results("people.results.csv")] == ["line 2"]
+
+
 def test_piped_output_has_no_colour(service: Emulator, family: Path) -> None:
     """Nor anything else but text."""
     assert "\x1b" not in invoke("import", "people.csv", *_KEYS).out
@@ -360,3 +368,16 @@ def test_a_hundred_thousand_rows_are_told_while_they_are_checked(
         "Checking people.csv: 1,000",
         "Checking people.csv: 2,000",
     ]
+
+
+@pytest.mark.parametrize(
+    "given", [("--limit", "3"), ("--limit=3", "--existing"), ("--until", "06:00", "--reconcile")]
+)
+def test_how_to_go_on(
+    service: Emulator, here: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...]
+) -> None:
+    """By the same command, without what was for once."""
+    monkeypatch.setattr("sys.argv", ["usersapi", "import", "my people.csv", "--key", "id", *given])
+    _many(here / "my people.csv", 5)
+    shown = invoke("import", "my people.csv", "--key", "id", "--limit", "3").out
+    assert "Go on with: usersapi import 'my people.csv' --key id --resume\n" in shown

@@ -8,7 +8,7 @@ import re
 from rich.console import Console
 
 from usersapi_async.batch import Progress
-from usersapi_async.cli.progress import shown_progress
+from usersapi_async.cli.progress import shown_count, shown_progress
 
 
 def _progress(done: int, elapsed: float = 1.0, in_doubt: int = 0) -> Progress:
@@ -65,3 +65,14 @@ def test_a_dumb_terminal_gets_lines() -> None:
     with shown_progress(console, 2) as display:
         display.update(_progress(1))
     assert "1 of 2 done" in out.getvalue()
+
+
+def test_a_count_moves_on_a_terminal() -> None:
+    """In one line that is gone in the end."""
+    out = io.StringIO()
+    console = Console(file=out, width=60, force_terminal=True, _environ={"TERM": "xterm"})
+    with shown_count(console, "Checking") as on_count:
+        on_count(1234)
+        console.print("above it")
+    assert "Checking: 1,234" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[1A\x1b[2K")

@@ -40,6 +40,7 @@ def test_operations_with_references(service: Emulator, here: Path) -> None:
     assert (lisa.connected_to, lisa.doc["last_name"]) == (nina.clogin_id, "Simone")
     assert [entry.quantity for entry in nina.cart] == [2]
     assert [line.key for line in read_results("ops.results.jsonl")] == ["p", "c", "u", "line 4"]
+    assert [line.input for line in read_results("ops.results.jsonl")][:1] == [{"line": 1, "action": "create"}]
     assert "ops.jsonl: 4 operations, 0 with faults." in done.out
     assert invoke("run", "ops.jsonl").code == 2
     done = invoke("run", "ops.jsonl", "--resume", "--json")

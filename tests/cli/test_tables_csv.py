@@ -107,6 +107,7 @@ def test_what_is_wrong_with_a_row(
         ),
         ("a,,b\n", "column 2 has no name"),
         ('a,"b\n', "line 1: a quote that opens here"),
+        ("a" * 140_000, "line 1: a cell does not end up to line 1"),
         ((_HEADER + "1,a\n2,José\n").encode("latin-1"), "line 3 is not in UTF-8: .*--encoding cp1252"),
         ("id\tfirst_name\n".encode("utf-16")[:-1], "it is not in utf-16"),
     ],

@@ -89,6 +89,8 @@ def run_import(options: ImportOptions) -> int:
         _tell_check(console, check, found, options)
         if not found.rows:
             raise CommandError(f"{options.file}: there is no row in it")
+        if people.columns.key is None:
+            say(console, "Rows are known by their lines, without --key: let none move before --resume.")
         ended = asyncio.run(_register(access, source, people, check, found, options, console))
     tell(console, ended, as_json=options.run.as_json)
     return ended.code
@@ -128,6 +130,10 @@ def _columns(options: ImportOptions, table: Table) -> Columns:
         mapping = attrs.evolve(mapping, parent=options.parent)
     if mapping.parent is not None and mapping.key is None:
         raise CommandError("--parent: parents are named by their keys, so give --key too")
+    if "result_status" in (table.columns or ()):
+        raise CommandError(
+            f"{options.file} is a file of results: mend the file that it came from, and use --resume"
+        )
     try:
         return Columns(mapping, table.columns, allow_unknown=options.allow_unknown)
     except CommandError as error:

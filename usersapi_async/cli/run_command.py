@@ -136,12 +136,12 @@ async def _run(
         return ((_key_of(line), line) for line in read_objects(options.file))
 
     def input_of(line: JsonLine) -> Mapping[str, Any]:
-        return line.content
+        return {"line": line.number, "action": line.content.get("action")}
 
     def build(line: JsonLine) -> AnyPayload:
         return _payload(builder, line)
 
-    # Kept also where it succeeded, so that a file of results tells who was created and who only changed.
+    # Also where it succeeded, so that a file of results tells who was created and who only changed.
     job = Job(rows=rows(), build=build, total=total, input_of=input_of, keep_succeeded=True)
     async with access.session(options.rate, concurrency_of(options.concurrency)) as users:
         await users.check()
