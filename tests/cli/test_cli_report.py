@@ -10,8 +10,9 @@ from rich.console import Console
 
 from usersapi_async.batch import BatchReport
 from usersapi_async.cli.check import check
-from usersapi_async.cli.report import printable, show_report
+from usersapi_async.cli.report import show_report
 from usersapi_async.cli.tally import Tally
+from usersapi_async.cli.texts import printable
 from usersapi_async.responses import MetaInfo
 
 from .support import failed, in_doubt, not_attempted, succeeded
@@ -123,3 +124,25 @@ def test_what_does_not_add_up_fails(
     verdict = check(report, rows=rows, counted=counted, unexpected=frozenset(unexpected))
     assert not verdict.good
     assert verdict.sentence.startswith(f"CHECK FAILED ({fault}): ")
+
+
+def test_kinds_of_complaints_are_bounded() -> None:
+    """A million different messages take no more memory than a thousand."""
+    tally = Tally()
+    for index in range(1500):
+        tally.add(failed(index, f"message {index}"))
+    assert len(tally.complaints) == 1001
+    assert tally.complaints["failed", "", "of other kinds: see the file of results"] == 500
+    assert tally.has("UsersApiError")
+
+
+def test_equal_faults_in_other_lines_are_counted_together() -> None:
+    """Where they stand is no difference."""
+    tally = Tally()
+    for index in range(3):
+        tally.add(failed(index, f"no email @ line {index}, column mail; wrong @ $.key, line {index}"))
+        tally.add(failed(index, f"unreadable @ line {index}"))
+    assert list(tally.complaints) == [
+        ("failed", "UsersApiError", "no email @ column mail; wrong @ $.key"),
+        ("failed", "UsersApiError", "unreadable"),
+    ]

@@ -19,7 +19,8 @@ from usersapi_async.responses import Record, Response
 from .connection import Access
 from .failures import CommandError
 from .operations import OperationBuilder
-from .report import make_console, printable
+from .report import make_console
+from .texts import printable
 
 
 def operation_of(action: str, arguments: Iterable[str], data: str | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import attrs
 from .batch_command import print_json
 from .estimate import Estimate
 from .exit_codes import NOT_ALL_WELL
-from .report import printable, say
+from .report import say
 from .tables import CellFault
+from .texts import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,6 +16,7 @@ from usersapi_async.errors import (
 )
 
 from .exit_codes import AUTHENTICATION, IN_DOUBT, INTERRUPTED, NOT_ALL_WELL, USAGE
+from .texts import printable
 
 
 class CommandError(Exception):
@@ -43,7 +44,7 @@ def errors_in_one_line() -> Iterator[None]:
     except (CommandError, UsersApiError, OSError) as error:
         # What the rows' own reader says is plainer than that it said something.
         told = error.__cause__ if isinstance(error.__cause__, CommandError) else error
-        typer.echo(f"usersapi: {told}", err=True)
+        typer.echo(printable(f"usersapi: {told}"), err=True)
         raise typer.Exit(exit_code_of(error)) from None
     except KeyboardInterrupt:
         typer.echo("usersapi: interrupted", err=True)

@@ -16,7 +16,8 @@ from usersapi_async.errors import UsersApiError
 from .batch_command import console_for, print_json
 from .connection import Access
 from .mapping import FIELDS, mapping_text
-from .report import make_table, printable, say
+from .report import make_table, say
+from .texts import printable
 
 _NOT_FIELDS = frozenset({"field_index", "error"})
 """What comes with all fields, and may stand among them."""

@@ -9,6 +9,7 @@ from usersapi_async.batch import BatchReport
 from usersapi_async.responses import MetaInfo
 
 from .tally import Tally
+from .texts import printable
 
 _MOST_COMPLAINTS = 10
 
@@ -88,8 +89,3 @@ def _complaints(tally: Tally) -> Table:
     if rest:
         table.add_row(f"{rest:,}", "", "", "of other kinds: see the file of results")
     return table
-
-
-def printable(text: str) -> str:
-    """The text without characters that could steer the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -10,6 +10,7 @@ import attrs
 from usersapi_async.batch import Outcome, ResultLine, Succeeded
 
 _EXAMPLES = 4
+_MOST_KINDS = 1000
 # Where a fault is in a file; without it, equal ones are counted together.
 _LINE = re.compile(r"(?: @|,) line \d+(?=; |$)|(?<= @ )line \d+, ")
 
@@ -31,6 +32,8 @@ class Tally:
             line = ResultLine.of(outcome)
             message = _LINE.sub("", line.message or line.reason or "")
             told = (line.status.replace("_", " "), line.error or "", message)
+            if told not in self.complaints and len(self.complaints) >= _MOST_KINDS:
+                told = (told[0], "", "of other kinds: see the file of results")
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
         elif outcome.response is not None and len(self.examples) < _EXAMPLES:
