@@ -39,6 +39,7 @@ LAYERS = [
     "payloads",
     "_converter",
     "wire",
+    "webhooks",
     "retry",
     "rate",
     "_queue",
@@ -85,14 +86,20 @@ MODULE_OF = {"opentelemetry-api": "opentelemetry"}
 PUBLIC = """
 ActionRejected AddEmail AddEmailResponse AddProduct AddProductResponse AttemptStarted AuthenticationError
 BatchReport BatchRunner CallFinished CallStarted CartEntry CertificateError ConfigurationError ConnectError
-ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials Custom DeadlineExceeded
-Delivery Email Failed GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind Latency Limiter
-ListedUser Login LoginResponse MalformedResponse MetaInfo NotAttempted Observer Outcome OutcomeUnknown Pace
+ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials CredentialsEdited Custom
+DeadlineExceeded
+Delivery Email Failed FormSubmitted GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind
+Latency Limiter
+ListedUser Login LoginResponse LoginSucceeded MalformedResponse MetaInfo NotAttempted Observer Outcome
+OutcomeUnknown Pace
 Paused Payload PayloadError Pool PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
-Remainder RequestRejected RequestTimeout Response ResponseError ResultLine ResultWriter ResultsError
+Remainder ReportError RequestRejected RequestTimeout Response ResponseError ResultLine ResultWriter
+ResultsError
 RetryPolicy RetryScheduled ServerError SessionError SetStatus SetStatusResponse SourceError Statistics
-Succeeded Timeout TransportError Update UpdateResponse UserInfo UserListResponse UserStream UsersApiError
-UsersSession Verdict __version__ classify present_ids read_remainder read_results reconcile
+Succeeded Timeout TransportError Update UpdateResponse UserInfo UserListResponse UserRegistered UserStream
+UsersApiError
+UsersSession Verdict WebhookError WebhookEvent __version__ classify parse_webhook present_ids read_remainder
+read_results reconcile
 """
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import uvicorn
+from aiohttp import test_utils
 from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from typer.testing import CliRunner
 
 from benchmarks.pace import render
+from usersapi_async import Credentials, UserRegistered, UsersSession
 from usersapi_async.cli.app import app
 from usersapi_async.emulator import Emulator, Fault
 from usersapi_async.retry import render_table
@@ -49,6 +53,7 @@ def environment(usersapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("USERSAPI_TOKEN", credentials["api_token"])
     monkeypatch.setenv("USERSAPI_GROUP", str(usersapi_emulator.group_id))
     monkeypatch.setenv("USERSAPI_BASE_URL", usersapi_emulator.base_url)
+    monkeypatch.setenv("WEBHOOK_SECRET", "7fQ")
     return usersapi_emulator
 
 
@@ -171,6 +176,66 @@ def test_pace_table_is_what_was_measured() -> None:
     found = README.read_text("utf-8").partition(begin)[2].partition(end)[0]
     assert found == render(measured["servers"])
     assert [measured["seeds"][name] for name in ("ours", "fixed 4")] == [20, 3]
+
+
+def _event(clogin_id: int) -> dict[str, Any]:
+    return {
+        "user_info": {"clogin_id": str(clogin_id)},
+        "meta_info": {"total_balance": "0.01"},
+        "form_info": {"form_id": "251473"},
+        "doc": {},
+    }
+
+
+async def test_webhooks_in_fastapi(environment: Emulator) -> None:
+    """The example believes the service and not the event, and refuses what it can't read or is too long."""
+    clogin_id = await _registered(environment)
+    app = _program(_block_with('event="form_submitted"'))["app"]
+    with _served(app) as url:
+        async with aiohttp.ClientSession(url) as client:
+
+            async def post(path: str, **body: Any) -> int:
+                async with client.post(f"/webhooks/{path}/form-submitted", **body) as answer:
+                    return answer.status
+
+            assert await post("7fQ", json=_event(clogin_id)) == 204
+            assert app.state.balances == {clogin_id: Decimal(0)}
+            assert await post("7fQ", data={"user_info[clogin_id]": str(clogin_id)}) == 204
+            assert await post("7fq", json=_event(clogin_id)) == 404
+            assert await post("7f\u00e9", json=_event(clogin_id)) == 404
+            assert await post("7fQ", json={}) == 422
+            assert await post("7fQ", json=_event(5)) == 422
+            assert await post("7fQ", data=io.BytesIO(b" " * (1024 * 1024 + 1))) == 413
+
+
+async def _registered(environment: Emulator) -> int:
+    credentials = Credentials(**environment.credentials)
+    async with UsersSession(
+        credentials, group_id=environment.group_id, base_url=environment.base_url
+    ) as users:
+        return (await users.create({"first_name": "Nina"})).clogin_id
+
+
+async def test_webhooks_in_aiohttp(environment: Emulator) -> None:
+    """The example queues events, and says so when there are too many."""
+    names = _program(_block_with('event="user_registered"'))
+    app = names["app"]
+    async with test_utils.TestClient(test_utils.TestServer(app)) as client:
+
+        async def post(path: str, **body: Any) -> int:
+            async with client.post(f"/webhooks/{path}/user-registered", **body) as answer:
+                return answer.status
+
+        assert await post("7fQ", json=_event(7)) == 204
+        event = app[names["EVENTS"]].get_nowait()
+        assert isinstance(event, UserRegistered)
+        assert event.user_info.clogin_id == 7
+        assert await post("7fq", json=_event(7)) == 404
+        assert await post("7fQ", data=b"hello") == 422
+        assert await post("7fQ", data=io.BytesIO(b" " * (1024 * 1024 + 1))) == 413
+        for _ in range(1000):
+            app[names["EVENTS"]].put_nowait(event)
+        assert await post("7fQ", json=_event(7)) == 503
 
 
 def test_delivery_table_is_the_code_s() -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         PayloadError,
         PoolTimeout,
         RateLimited,
+        ReportError,
         RequestRejected,
         RequestTimeout,
         ResponseError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         SourceError,
         TransportError,
         UsersApiError,
+        WebhookError,
     )
     from .limiter import Limiter, Pace
     from .listing import UserStream
@@ -93,6 +95,14 @@ if TYPE_CHECKING:
     from .session import UsersSession
     from .settings import Credentials, Timeout
     from .stats import Latency, Pool, Statistics
+    from .webhooks import (
+        CredentialsEdited,
+        FormSubmitted,
+        LoginSucceeded,
+        UserRegistered,
+        WebhookEvent,
+        parse_webhook,
+    )
     from .wire import Verdict, classify
 
 _HOMES = {
@@ -100,8 +110,8 @@ _HOMES = {
     " ResultLine ResultWriter Succeeded read_remainder read_results",
     "errors": "ActionRejected AuthenticationError CertificateError ConfigurationError ConnectError"
     " ConnectionLost DeadlineExceeded Delivery JournalError MalformedResponse OutcomeUnknown"
-    " PayloadError PoolTimeout RateLimited RequestRejected RequestTimeout ResponseError"
-    " ResultsError ServerError SessionError SourceError TransportError UsersApiError",
+    " PayloadError PoolTimeout RateLimited ReportError RequestRejected RequestTimeout ResponseError"
+    " ResultsError ServerError SessionError SourceError TransportError UsersApiError WebhookError",
     "limiter": "Limiter Pace",
     "listing": "UserStream",
     "observer": "AttemptStarted CallFinished CallStarted Observer Paused RetryScheduled",
@@ -116,6 +126,7 @@ _HOMES = {
     "session": "UsersSession",
     "settings": "Credentials Timeout",
     "stats": "Latency Pool Statistics",
+    "webhooks": "CredentialsEdited FormSubmitted LoginSucceeded UserRegistered WebhookEvent parse_webhook",
     "wire": "Verdict classify",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -142,11 +153,13 @@ __all__ = [
     "CreateChildResponse",
     "CreateResponse",
     "Credentials",
+    "CredentialsEdited",
     "Custom",
     "DeadlineExceeded",
     "Delivery",
     "Email",
     "Failed",
+    "FormSubmitted",
     "GetInfo",
     "GetInfoResponse",
     "GetUserList",
@@ -159,6 +172,7 @@ __all__ = [
     "ListedUser",
     "Login",
     "LoginResponse",
+    "LoginSucceeded",
     "MalformedResponse",
     "MetaInfo",
     "NotAttempted",
@@ -178,6 +192,7 @@ __all__ = [
     "Reconciliation",
     "Ref",
     "Remainder",
+    "ReportError",
     "RequestRejected",
     "RequestTimeout",
     "Response",
@@ -200,12 +215,16 @@ __all__ = [
     "UpdateResponse",
     "UserInfo",
     "UserListResponse",
+    "UserRegistered",
     "UserStream",
     "UsersApiError",
     "UsersSession",
     "Verdict",
+    "WebhookError",
+    "WebhookEvent",
     "__version__",
     "classify",
+    "parse_webhook",
     "present_ids",
     "read_remainder",
     "read_results",

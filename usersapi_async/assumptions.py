@@ -32,3 +32,10 @@ VALUES: Final = ("doc",)
 FAMILIES: Final = ("_family", "family")
 """Where ``get_info`` may put ``parent`` and ``children``: under one of these names, at the top level or
 among the values; else they are looked for at the top level itself."""
+
+WEBHOOK_NAMES: Final = ("event", "event_name", "webhook", "action")
+"""Where a webhook may say which event it is. That it does is not documented, nor is its format: it is read
+as a JSON object if it begins like one, whatever its content type, else as a form with PHP's brackets."""
+
+WEBHOOK_PARTS: Final = ("user_info", "meta_info", "form_info", "doc")
+"""The fields of a webhook that is a form which may hold JSON instead of brackets."""

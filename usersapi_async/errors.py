@@ -8,6 +8,8 @@
     ├── SessionError                      not open, closed, or used from another event loop
     ├── JournalError                      the journal can't be read or written
     ├── ResultsError                      the file of results can't be written or read
+    ├── ReportError                       the page of a run can't be written
+    ├── WebhookError (ValueError)         what was posted can't be read as an event
     ├── SourceError                       the caller's own iterable raised
     ├── TransportError                    no complete answer was read
     │   ├── ConnectError                  no connection was made
@@ -94,6 +96,15 @@ class ResultsError(UsersApiError):
 
     A batch that was to write it takes no further row, and its report holds the outcomes that the file lacks.
     """
+
+
+class ReportError(UsersApiError):
+    """The page that reports a run can't be written; the message says why."""
+
+
+class WebhookError(UsersApiError, ValueError):
+    """What was posted to a webhook's URL can't be read as an event; the message says why, and shows none of
+    it."""
 
 
 class SourceError(UsersApiError):

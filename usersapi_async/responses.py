@@ -18,13 +18,14 @@ import attrs
 from . import assumptions
 
 
-def _under(*names: str, required: bool = False, strict: bool = False) -> dict[str, Any]:
+def under(*names: str, required: bool = False, strict: bool = False) -> dict[str, Any]:
     """The metadata of a field: the names under which it may arrive, whether the record needs it
     (``required``), and whether what is there must be readable (``strict``)."""
     return {"names": names, "required": required, "strict": strict or required}
 
 
-def _private() -> Any:
+def private() -> Any:
+    """A field that may hold a person's data."""
     return attrs.field(default=None, repr=False)
 
 
@@ -40,7 +41,7 @@ class Record:
 class MetaInfo(Record):
     """A user's standing. Form counts are ints, money is `Decimal` in the project's currency."""
 
-    u_name: str | None = _private()
+    u_name: str | None = private()
     total_forms: int | None = None
     completed_forms: int | None = None
     total_user_forms: int | None = None
@@ -58,7 +59,7 @@ class MetaInfo(Record):
 class UserInfo(Record):
     """Whose answer it is."""
 
-    clogin_id: int = attrs.field(metadata=_under("clogin_id", required=True))
+    clogin_id: int = attrs.field(metadata=under("clogin_id", required=True))
     group_id: int | None = None
     connected_to: int | None = None
 
@@ -72,7 +73,7 @@ class UserInfo(Record):
 class Response(Record):
     """What every action gets back. ``msg`` is the service's own text and may name people."""
 
-    msg: str | None = _private()
+    msg: str | None = private()
     msg_type: str | None = None
     meta_info: MetaInfo = MetaInfo()
     user_info: UserInfo | None = None
@@ -82,7 +83,7 @@ class Response(Record):
 class CreateResponse(Response):
     """A person was registered; ``clogin_id`` is theirs."""
 
-    user_info: UserInfo = attrs.field(metadata=_under("user_info", required=True))
+    user_info: UserInfo = attrs.field(metadata=under("user_info", required=True))
     system_action: tuple[Any, ...] = attrs.field(default=(), repr=False, hash=False)
 
     @property
@@ -100,7 +101,7 @@ class CreateChildResponse(CreateResponse):
 class LoginResponse(Response):
     """``user_token`` opens one login into the front end of the project, once."""
 
-    user_token: str = attrs.field(repr=False, metadata=_under("user_token", required=True))
+    user_token: str = attrs.field(repr=False, metadata=under("user_token", required=True))
     system_action: tuple[Any, ...] = attrs.field(default=(), repr=False, hash=False)
 
 
@@ -123,7 +124,7 @@ class CartEntry(Record):
 class AddProductResponse(Response):
     """``cart`` holds the entries that the service named."""
 
-    cart: tuple[CartEntry, ...] = attrs.field(default=(), metadata=_under(*assumptions.CART_LISTS))
+    cart: tuple[CartEntry, ...] = attrs.field(default=(), metadata=under(*assumptions.CART_LISTS))
 
 
 @attrs.frozen(kw_only=True)
@@ -140,7 +141,7 @@ class GetInfoResponse(Response):
     """
 
     values: Mapping[str, Any] = attrs.field(
-        factory=dict, repr=False, hash=False, metadata=_under(*assumptions.VALUES)
+        factory=dict, repr=False, hash=False, metadata=under(*assumptions.VALUES)
     )
     field_index: Any = attrs.field(default=None, repr=False, hash=False)
     error: Any = attrs.field(default=None, repr=False, hash=False)
@@ -160,13 +161,13 @@ class SetStatusResponse(Response):
 class ListedUser(Record):
     """One user of a list. ``values`` is there when fields were asked for, ``children`` with families."""
 
-    user_info: UserInfo = attrs.field(metadata=_under("user_info", required=True))
+    user_info: UserInfo = attrs.field(metadata=under("user_info", required=True))
     meta_info: MetaInfo = MetaInfo()
     values: Mapping[str, Any] = attrs.field(
-        factory=dict, repr=False, hash=False, metadata=_under(*assumptions.VALUES)
+        factory=dict, repr=False, hash=False, metadata=under(*assumptions.VALUES)
     )
     children: tuple[ListedUser, ...] = attrs.field(
-        default=(), metadata=_under(*assumptions.CHILD_LISTS, strict=True)
+        default=(), metadata=under(*assumptions.CHILD_LISTS, strict=True)
     )
 
     @property
@@ -180,13 +181,13 @@ class UserListResponse(Response):
     """One page. The service sends parents and children in lists of their own, or one list of users."""
 
     users: tuple[ListedUser, ...] = attrs.field(
-        default=(), metadata=_under(*assumptions.USER_LISTS, strict=True)
+        default=(), metadata=under(*assumptions.USER_LISTS, strict=True)
     )
     parents: tuple[ListedUser, ...] = attrs.field(
-        default=(), metadata=_under(*assumptions.PARENT_LISTS, strict=True)
+        default=(), metadata=under(*assumptions.PARENT_LISTS, strict=True)
     )
     children: tuple[ListedUser, ...] = attrs.field(
-        default=(), metadata=_under(*assumptions.CHILD_LISTS, strict=True)
+        default=(), metadata=under(*assumptions.CHILD_LISTS, strict=True)
     )
     total_users: int | None = None
     records_per_page: int | None = None
