@@ -149,6 +149,11 @@ class UsersSession(Actions):
         return self._options.retry
 
     @property
+    def observer(self) -> Observer | None:
+        """Who is told what happens to calls."""
+        return self._options.observer
+
+    @property
     def given_ids(self) -> Container[int]:
         """The ids that new people were given through this session, the latest of them."""
         return self._dispatcher.given_ids
