@@ -63,6 +63,7 @@ LAYERS = [
     "_sighting",
     "reconciling",
     "batch",
+    "reporting",
     "__init__",
     "otel",
     "cli",
@@ -87,19 +88,15 @@ PUBLIC = """
 ActionRejected AddEmail AddEmailResponse AddProduct AddProductResponse AttemptStarted AuthenticationError
 BatchReport BatchRunner CallFinished CallStarted CartEntry CertificateError ConfigurationError ConnectError
 ConnectionLost Create CreateChild CreateChildResponse CreateResponse Credentials CredentialsEdited Custom
-DeadlineExceeded
-Delivery Email Failed FormSubmitted GetInfo GetInfoResponse GetUserList InDoubt Journal JournalError Kind
-Latency Limiter
-ListedUser Login LoginResponse LoginSucceeded MalformedResponse MetaInfo NotAttempted Observer Outcome
-OutcomeUnknown Pace
-Paused Payload PayloadError Pool PoolTimeout Product Progress RateLimit RateLimited Reconciliation Ref
-Remainder ReportError RequestRejected RequestTimeout Response ResponseError ResultLine ResultWriter
-ResultsError
-RetryPolicy RetryScheduled ServerError SessionError SetStatus SetStatusResponse SourceError Statistics
-Succeeded Timeout TransportError Update UpdateResponse UserInfo UserListResponse UserRegistered UserStream
-UsersApiError
-UsersSession Verdict WebhookError WebhookEvent __version__ classify parse_webhook present_ids read_remainder
-read_results reconcile
+DeadlineExceeded Delivery Email Failed FormSubmitted GetInfo GetInfoResponse GetUserList InDoubt Journal
+JournalError Kind Latency Limiter ListedUser Login LoginResponse LoginSucceeded MalformedResponse MetaInfo
+NotAttempted Observer Outcome OutcomeUnknown Pace Paused Payload PayloadError Pool PoolTimeout Product
+Progress RateLimit RateLimited Reconciliation Ref Remainder ReportError RequestRejected RequestTimeout
+Response ResponseError ResultLine ResultWriter ResultsError RetryPolicy RetryScheduled RunRecorder
+ServerError SessionError SetStatus SetStatusResponse SourceError Statistics Succeeded Timeout TransportError
+Update UpdateResponse UserInfo UserListResponse UserRegistered UserStream UsersApiError UsersSession Verdict
+WebhookError WebhookEvent __version__ classify parse_webhook present_ids read_remainder read_results
+reconcile write_report
 """
 
 

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     )
     from .rate import RateLimit
     from .reconciling import Reconciliation, present_ids, reconcile
+    from .reporting import RunRecorder, write_report
     from .responses import (
         AddEmailResponse,
         AddProductResponse,
@@ -119,6 +120,7 @@ _HOMES = {
     " Product Ref SetStatus Update",
     "rate": "RateLimit",
     "reconciling": "Reconciliation present_ids reconcile",
+    "reporting": "RunRecorder write_report",
     "responses": "AddEmailResponse AddProductResponse CartEntry CreateChildResponse CreateResponse"
     " GetInfoResponse ListedUser LoginResponse MetaInfo Response SetStatusResponse UpdateResponse"
     " UserInfo UserListResponse",
@@ -202,6 +204,7 @@ __all__ = [
     "ResultsError",
     "RetryPolicy",
     "RetryScheduled",
+    "RunRecorder",
     "ServerError",
     "SessionError",
     "SetStatus",
@@ -229,6 +232,7 @@ __all__ = [
     "read_remainder",
     "read_results",
     "reconcile",
+    "write_report",
 ]
 
 

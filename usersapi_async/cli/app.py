@@ -38,7 +38,7 @@ def _common(
     pass
 
 
-@app.command(epilog="Example: usersapi demo --people 500 --faults")
+@app.command(epilog="Example: usersapi demo --people 500 --faults --report run.html")
 def demo(
     people: Annotated[int, typer.Option(min=1, help="How many people the sample has.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed makes another sample.")] = 0,
@@ -48,6 +48,10 @@ def demo(
     faults: Annotated[
         bool, typer.Option("--faults", help="Have connections drop and requests be refused as too many.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write a page about the run here, to open in a browser."),
+    ] = None,
 ) -> None:
     """Import a made-up CSV of families into an emulator of the service, and check the result.
 
@@ -57,7 +61,8 @@ def demo(
     from .demo import DemoOptions, run_demo
 
     with errors_in_one_line():
-        raise typer.Exit(run_demo(DemoOptions(people=people, seed=seed, directory=directory, faults=faults)))
+        options = DemoOptions(people=people, seed=seed, directory=directory, faults=faults, report=report)
+        raise typer.Exit(run_demo(options))
 
 
 @app.command(epilog="Example: usersapi emulator --port 8080 --fault rate_limited=0.05")

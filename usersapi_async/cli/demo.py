@@ -10,6 +10,7 @@ import aiohttp
 import attrs
 
 from usersapi_async.batch import BatchReport, BatchRunner
+from usersapi_async.reporting import RunRecorder, write_report
 from usersapi_async.session import UsersSession
 
 from .check import check
@@ -37,6 +38,7 @@ class DemoOptions:
     seed: int
     directory: Path
     faults: bool
+    report: Path | None = None
 
 
 @attrs.define(kw_only=True)
@@ -44,6 +46,7 @@ class _Run:
     """What is known after the import; ``counted`` is None if the emulator did not say."""
 
     report: BatchReport
+    recorder: RunRecorder
     tally: Tally
     counted: int | None
     interrupted: bool
@@ -54,6 +57,9 @@ def run_demo(options: DemoOptions) -> int:
     console = make_console()
     people, results = options.directory / "people.csv", free(options.directory / "results.csv")
     options.directory.mkdir(parents=True, exist_ok=True)
+    page = None if options.report is None else _free(options.report)
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
     sample = make_sample(options.people, options.seed)
     write_people(people, sample)
     say(
@@ -67,6 +73,9 @@ def run_demo(options: DemoOptions) -> int:
         run = asyncio.run(_import(place, people, results, sample, console))
     show_report(console, run.report, run.tally)
     say(console, f"\nResults, one line a row, with the input of those that did not succeed: {results}")
+    if page is not None:
+        write_report(page, run.report, run.recorder, title="Report of a demonstration", show_key=str)
+        say(console, f"Report, to open in a browser: {page}")
     # Faults and interruptions hit rows that nobody planned to fail.
     as_planned = not (options.faults or run.interrupted)
     verdict = check(
@@ -88,13 +97,16 @@ async def _import(
     session = UsersSession(place.credentials, group_id=place.group_id, base_url=place.base_url)
     with shown_progress(console, len(sample.people)) as display:
         async with session as users:
-            runner = BatchRunner(users, on_progress=display.update)
-            async with runner.stream(rows_of(people), build=person_of, results=results) as outcomes:
-                with Interruptions(runner, display.say) as interruptions:
-                    async for outcome in outcomes:
-                        tally.add(outcome)
+            with RunRecorder(users) as recorder:
+                runner = BatchRunner(recorder.users, on_progress=display.update)
+                async with runner.stream(rows_of(people), build=person_of, results=results) as outcomes:
+                    with Interruptions(runner, display.say) as interruptions:
+                        async for outcome in outcomes:
+                            tally.add(outcome)
+                            recorder.add(outcome)
     return _Run(
         report=runner.report,
+        recorder=recorder,
         tally=tally,
         counted=await count_users(place.state_url),
         interrupted=interruptions.count > 0,

@@ -97,7 +97,7 @@ _FIGURE = """<figure class="chart" aria-labelledby="$name-title">
 <ul class="legend">$legend</ul>
 <div class="plot"><div class="y" aria-hidden="true">$values</div>
 <svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="$label">
-<path class="grid" d="M0 0.5H1000M0 50H1000M0 99.5H1000"/>$pauses$drawn$tips</svg>
+<path class="grid" d="M0 0.5H1000M0 50H1000M0 99.5H1000"/>$drawn$pauses$tips</svg>
 <div class="x" aria-hidden="true">$times</div></div></figure>
 """
 
@@ -171,10 +171,16 @@ def _steps(sides: Sequence[tuple[float, float]], heights: Sequence[float]) -> st
 def _area(
     style: str, sides: Sequence[tuple[float, float]], below: Sequence[float], above: Sequence[float]
 ) -> Html:
-    left = f"M{_number(sides[0][0])} {_number(below[0])}"
-    turned = [(right, left) for left, right in reversed(sides)]
-    path = f"{left}{_steps(sides, above)}{_steps(turned, below[::-1])}Z"
-    return fill('<path class="$style area" d="$path"/>', style=style, path=path)
+    """Drawn only where it has a height: its edge would be seen elsewhere too."""
+    paths = []
+    spans = zip(sides, below, above, strict=True)
+    for is_flat, together in itertools.groupby(spans, lambda span: span[1] == span[2]):
+        if not is_flat:
+            where, lower, upper = zip(*together, strict=True)
+            back = [(right, left) for left, right in reversed(where)]
+            left = f"M{_number(where[0][0])} {_number(lower[0])}"
+            paths.append(f"{left}{_steps(where, upper)}{_steps(back, lower[::-1])}Z")
+    return _path(f"{style} area", paths)
 
 
 def _line(style: str, sides: Sequence[tuple[float, float]], heights: Sequence[float | None]) -> Html:
@@ -186,14 +192,18 @@ def _line(style: str, sides: Sequence[tuple[float, float]], heights: Sequence[fl
             (left, _), first = known[0]
             steps = _steps([side for side, _ in known], [height for _, height in known])
             paths.append(f"M{_number(left)} {_number(first)}{steps}")
-    return (
-        fill('<path class="$style line" d="$path"/>', style=style, path="".join(paths)) if paths else Html()
-    )
+    return _path(f"{style} line", paths)
+
+
+def _path(style: str, paths: Sequence[str]) -> Html:
+    if not paths:
+        return Html()
+    return fill('<path class="$style" d="$path"/>', style=style, path="".join(paths))
 
 
 def _pause(left: float, right: float) -> Html:
     return fill(
-        '<rect class="pause" x="$x" width="$width" height="100"/>',
+        '<rect class="pause" x="$x" width="$width" height="5"/>',
         x=_number(left),
         width=_number(right - left),
     )

@@ -45,7 +45,9 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 def rate(value: float) -> str:
     """So many a second, with as many digits as say something."""
-    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}".removesuffix(".0") if value >= 1 else f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:

@@ -27,11 +27,14 @@ ShowKey: TypeAlias = Callable[[Key], str]
 
 _FILES = resources.files(__package__)
 _SHOWN_MESSAGES = 5
+_SHOWN_DOUBTS = 10
 _LONGEST_MESSAGE = 300
 _MASKED = "Email addresses and what was sent to the service are masked in messages."
+_DOUBTFUL = "Rows that were sent and may or may not have been carried out"
 _CALLS = (
     "Calls are those that were made over the recorder, reads among them; limit and latency are the session's."
 )
+_TONES = {"failed": "bad", "in doubt": "doubt", "not attempted": "left-out"}
 _SECTION = '<section aria-labelledby="$name"><h2 id="$name">$title</h2>\n$body</section>\n'
 
 
@@ -213,18 +216,18 @@ class Page:
     def _durations(self) -> Html:
         facts = self.facts
         rows = [
-            _durations("call, with all its waits and retries", facts.calls),
-            _durations("request's wait for its turn", facts.queued),
+            _durations("calls, with all waits and retries", facts.calls),
+            _durations("waits of requests for their turn", facts.queued),
         ]
         latency = None if facts.latest is None else facts.latest.latency
         if latency is None:
             return Html()
-        head = ["request, from sending to answer", count(latency.attempts), "latest only"]
+        head = ["the latest requests, from sending to answer", count(latency.attempts), ""]
         percentiles = [duration(value) for value in (latency.p50, latency.p90, latency.p99)]
         return table(
             "durations",
             "Half, 90 % and 99 % took so long or less",
-            ["of each", "how many", "average", "p50", "p90", "p99", "longest"],
+            ["what", "how many", "average", "p50", "p90", "p99", "longest"],
             [*rows, [*head, *percentiles, ""]],
             numbers=frozenset(range(1, 7)),
         )
@@ -256,15 +259,11 @@ class Page:
         )
         if not found:
             return Html()
-        return table(
-            "kinds",
-            "By kind, with the first row that each message was about",
-            ["outcome", "kind", "rows", "messages"],
-            [self._kind(kind, complaints) for kind, complaints in found],
-            numbers=frozenset({2}),
+        return fill(
+            '<ul class="kinds">$kinds</ul>', kinds=joined(self._kind(kind, some) for kind, some in found)
         )
 
-    def _kind(self, kind: Kind, complaints: Complaints) -> list[object]:
+    def _kind(self, kind: Kind, complaints: Complaints) -> Html:
         told = sorted(complaints.by_message.items(), key=lambda pair: -pair[1].count)
         shown = told[:_SHOWN_MESSAGES]
         rest = complaints.count - sum(complaint.count for _, complaint in shown)
@@ -279,39 +278,47 @@ class Page:
         ]
         if rest:
             items.append(fill("<li>$rows with other messages</li>", rows=plural(rest, "row")))
-        name = kind.error or ("of other kinds" if kind is OTHERS else "left out")
-        return [
-            kind.outcome,
-            f"{name}, HTTP {kind.status}" if kind.status else name,
-            count(complaints.count),
-            fill("<ul>$items</ul>", items=joined(items)),
-        ]
+        name = f"{kind.error}, HTTP {kind.status}" if kind.status else kind.error
+        return fill(
+            '<li class="$tone"><h3>$title <small>$rows</small></h3><ul>$items</ul></li>',
+            tone=_TONES.get(kind.outcome, ""),
+            title=f"{kind.outcome}: {name}" if name else kind.outcome,
+            rows=plural(complaints.count, "row"),
+            items=joined(items),
+        )
 
     def _doubts(self) -> Html:
         doubts = self.facts.tally.doubts
         if not doubts:
             return Html()
         keys = [] if self.show_key is None else ["key"]
+        rows = [
+            [
+                count(doubt.row[0]),
+                *(self._key(doubt.row[1]) for _ in keys),
+                doubt.action,
+                "" if doubt.sent_at is None else fill("<time>$it</time>", it=_moment(doubt.sent_at)),
+                doubt.cause,
+            ]
+            for doubt in doubts
+        ]
+        first, others = rows[:_SHOWN_DOUBTS], rows[_SHOWN_DOUBTS:]
+        heads = ["row", *keys, "action", "last sent", "why"]
+        tables = [table("doubtful", _DOUBTFUL, heads, first, numbers=frozenset({0}))]
+        if others:
+            more = table("doubtful-too", "Further rows in doubt", heads, others, numbers=frozenset({0}))
+            tables.append(
+                fill(
+                    "<details><summary>$rows more</summary>$table</details>",
+                    rows=count(len(others)),
+                    table=more,
+                )
+            )
         rest = self.report.in_doubt - len(doubts)
         return fill(
             "$table$rest",
-            table=table(
-                "doubtful",
-                "Rows that were sent and may or may not have been carried out",
-                ["row", *keys, "action", "last sent", "why"],
-                [
-                    [
-                        count(doubt.row[0]),
-                        *(self._key(doubt.row[1]) for _ in keys),
-                        doubt.action,
-                        "" if doubt.sent_at is None else _moment(doubt.sent_at),
-                        doubt.cause,
-                    ]
-                    for doubt in doubts
-                ],
-                numbers=frozenset({0}),
-            ),
-            rest=fill("<p>And $rows more.</p>", rows=plural(rest, "row")) if rest > 0 else "",
+            table=joined(tables),
+            rest=fill("<p>And $rows besides.</p>", rows=plural(rest, "row")) if rest > 0 else "",
         )
 
     def _about(self) -> Html:

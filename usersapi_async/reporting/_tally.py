@@ -28,7 +28,7 @@ class Kind:
     status: int
 
 
-OTHERS = Kind("others", "", 0)
+OTHERS = Kind("of other kinds", "", 0)
 """Stands for kinds beyond the first so many."""
 
 
