@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ._markup import Html, duration, fill, joined, rate
-from ._timeline import Span
+from ._timeline import SHORTEST, Span
 
 _WIDTH, _HEIGHT = 1000, 100
 _TICKS = 5
+_LEAST = 1e-6
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +106,7 @@ _FIGURE = """<figure class="chart" aria-labelledby="$name-title">
 def draw(chart: Chart, spans: Sequence[Span]) -> Html:
     """The figure. There is one span at the least."""
     start, end = spans[0].began, spans[-1].ended
-    stretch = _WIDTH / (end - start) if end > start else 0.0
+    stretch = _WIDTH / (end - start) if end - start >= SHORTEST else 0.0
     sides = [((span.began - start) * stretch, (span.ended - start) * stretch) for span in spans]
     stacked = [[0.0] * len(spans)]
     for series in chart.areas:
@@ -139,7 +140,7 @@ def draw(chart: Chart, spans: Sequence[Span]) -> Html:
         drawn=joined(drawn),
         tips=joined(_tip(chart, span, side) for span, side in zip(spans, sides, strict=True)),
         times=joined(
-            fill("<span>$it</span>", it=duration(start + (end - start) * at / (_TICKS - 1)) if at else 0)
+            fill("<span>$it</span>", it=_time(start + (end - start) * at / (_TICKS - 1), end))
             for at in range(_TICKS)
         ),
     )
@@ -149,8 +150,15 @@ def _round_up(value: float) -> float:
     """The next of 1, 2, 4, 5, 6, 8 and their tenfolds: an axis ends there."""
     if value <= 0:
         return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
+    power = 10.0 ** math.floor(math.log10(max(value, _LEAST)))
     return next(step * power for step in (1, 2, 4, 5, 6, 8, 10, 20) if step * power >= value)
+
+
+def _time(moment: float, end: float) -> str:
+    """A place on the axis of time, which goes on to `end`."""
+    if moment <= 0:
+        return "0"
+    return f"{moment:.1f} s" if moment < 1 <= end else duration(moment)
 
 
 def _number(value: float) -> str:

@@ -28,7 +28,9 @@ ShowKey: TypeAlias = Callable[[Key], str]
 _FILES = resources.files(__package__)
 _SHOWN_MESSAGES = 5
 _SHOWN_DOUBTS = 10
-_LONGEST_MESSAGE = 300
+_SHOWN_KINDS = 15
+_LONGEST_MESSAGE = 200
+_LONGEST_KEY = 80
 _MASKED = "Email addresses and what was sent to the service are masked in messages."
 _DOUBTFUL = "Rows that were sent and may or may not have been carried out"
 _CALLS = (
@@ -135,7 +137,7 @@ class Page:
             tiles=joined(
                 fill(
                     '<div class="tile $tone"><dt>$name</dt><dd>$value</dd></div>',
-                    tone=tone,
+                    tone="" if value == "0" else tone,
                     name=name,
                     value=value,
                 )
@@ -259,8 +261,11 @@ class Page:
         )
         if not found:
             return Html()
+        rest = sum(complaints.count for _, complaints in found[_SHOWN_KINDS:])
         return fill(
-            '<ul class="kinds">$kinds</ul>', kinds=joined(self._kind(kind, some) for kind, some in found)
+            '<ul class="kinds">$kinds</ul>$rest',
+            kinds=joined(self._kind(kind, some) for kind, some in found[:_SHOWN_KINDS]),
+            rest=fill("<p>And $rows of further kinds.</p>", rows=plural(rest, "row")) if rest else "",
         )
 
     def _kind(self, kind: Kind, complaints: Complaints) -> Html:
@@ -344,11 +349,14 @@ class Page:
         return shown if self.show_key is None else f"{shown} ({self._key(row[1])})"
 
     def _key(self, key: Key) -> str:
-        return "" if self.show_key is None else str(self.show_key(key))
+        return "" if self.show_key is None else _cut(str(self.show_key(key)), _LONGEST_KEY)
 
     def _shown(self, message: str) -> str:
-        masked = mask(message, {})
-        return masked if len(masked) <= _LONGEST_MESSAGE else f"{masked[:_LONGEST_MESSAGE]}…"
+        return _cut(mask(message, {}), _LONGEST_MESSAGE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _policy(style: str) -> str:

@@ -7,6 +7,8 @@ import itertools
 import attrs
 
 MOST_SPANS = 120
+SHORTEST = 0.001
+"""Seconds that are taken for a stretch of time."""
 _FIRST_WIDTH = 0.1
 _LONGEST_INTERVAL = 1.0
 
@@ -42,7 +44,7 @@ class Span:
 
     def rate(self, count: int) -> float:
         """So many, per second."""
-        return count / self.seconds if self.seconds > 0 else 0.0
+        return count / self.seconds if self.seconds >= SHORTEST else 0.0
 
     def followed_by(self, other: Span) -> Span:
         """Both as one."""
@@ -91,7 +93,7 @@ class Timeline:
         last = self.spans[-1] if self.spans else None
         # Of a short one, as there is at the end of a run, a rate would say little.
         if last is not None and (
-            span.seconds < self._width / 2 or last.seconds + span.seconds <= self._width
+            span.seconds < self.interval / 2 or last.seconds + span.seconds <= self._width
         ):
             self.spans[-1] = last.followed_by(span)
             return

@@ -33,7 +33,7 @@ def write_report(
 
     The counts are those of `report`. What did not succeed, and why, is known of the outcomes that `report`
     kept and of those that were added to the `recorder`, which also tells how fast it went, how long calls
-    took and what was sent again. Half a megabyte is more than a page ever has, however long the run.
+    took and what was sent again. However long the run, a page has less than 300 kB.
 
     Messages are masked as in errors, and email addresses in them. Keys, which are emails for many, are not
     shown, unless `show_key` makes something of them that may be: ``str`` shows them as they are.
