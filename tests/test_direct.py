@@ -55,7 +55,7 @@ async def asked_twice(handler: Any, *, between: Any = None, **changes: Any) -> t
         if between is not None:
             await between(transport)
         second = await attempt(transport)
-        assert pool_of(transport)._in_use == 0
+        assert pool_of(transport).in_use == 0
     return first, second, server.connections
 
 
@@ -296,7 +296,7 @@ async def test_a_cancelled_request_takes_its_connection_with_it() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (watch.delivery, pool_of(transport)._in_use) == (Delivery.UNKNOWN, 0)
+        assert (watch.delivery, pool_of(transport).in_use) == (Delivery.UNKNOWN, 0)
         await until(lambda: not pool_of(transport).connections)
 
 

@@ -57,7 +57,7 @@ def run_demo(options: DemoOptions) -> int:
     console = make_console()
     people, results = options.directory / "people.csv", free(options.directory / "results.csv")
     options.directory.mkdir(parents=True, exist_ok=True)
-    page = None if options.report is None else _free(options.report)
+    page = None if options.report is None else free(options.report)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
     sample = make_sample(options.people, options.seed)
