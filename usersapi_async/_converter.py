@@ -149,7 +149,8 @@ def _places(kind: type[attrs.AttrsInstance]) -> list[_Place]:
             _reader(field.type),
         )
         for field in attrs.fields(kind)
-        if field.name not in ("extra", "problems")
+        # What arrives under no name at all is not read from here.
+        if field.name not in ("extra", "problems") and field.metadata.get("names") != ()
     ]
 
 
