@@ -64,6 +64,7 @@ LAYERS = [
     "reconciling",
     "batch",
     "reporting",
+    "migration",
     "__init__",
     "otel",
     "cli",

@@ -29,6 +29,13 @@ CART_LISTS: Final = ("product_list", "products", "cart", "_usercart")
 VALUES: Final = ("doc",)
 """The name under which ``get_info`` sends the values that were asked for."""
 
+NOT_FIELDS: Final = frozenset({"field_index", "error"})
+"""What comes with all fields of a user, and may stand among them."""
+
+LOGIN_COMES_WITH_ID: Final = True
+"""A person who is connected by a known ``clogin_id`` is taken to keep username and password: a migration
+sends no username unless its mapping says so."""
+
 FAMILIES: Final = ("_family", "family")
 """Where ``get_info`` may put ``parent`` and ``children``: under one of these names, at the top level or
 among the values; else they are looked for at the top level itself."""

@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import attrs
@@ -225,6 +225,16 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             failure = JournalError(f"journal {self._path.name}: {words(error)}")
         raise failure
+
+
+JournalSource: TypeAlias = str | os.PathLike[str] | Journal
+
+
+def journal_of(source: JournalSource) -> Journal:
+    """The journal that was given, or that of the path."""
+    if isinstance(source, (str, os.PathLike)):
+        return Journal(source)
+    return _arguments.instance("journal", source, Journal)
 
 
 def _plain(value: Ref | Checked) -> dict[str, Any]:

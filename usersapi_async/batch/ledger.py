@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, Self, cast
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Literal, Self, TypeVar, cast
 
 import attrs
 
@@ -17,9 +19,12 @@ from usersapi_async.session import UsersSession
 
 from ._store import Columns
 from ._tasks import all_ended
-from .journal import Entry, Journal, State, canonical
+from .journal import Entry, Journal, JournalSource, State, canonical, journal_of
 from .outcomes import InDoubt, Key, Outcome, Succeeded
 from .rows import Row, lost, mark
+
+_T = TypeVar("_T")
+_PORTION = 1000
 
 
 @attrs.define(eq=False)
@@ -252,3 +257,24 @@ def _settled(row: Row, known: Reconciliation) -> Outcome | None:
 def _unsettled(row: Row) -> Outcome:
     """The outcome of a row that stays in doubt as an earlier run left it."""
     return lost(row, cast("OutcomeUnknown", row.doubt))
+
+
+async def noted_in(
+    journal: JournalSource,
+    users: UsersSession,
+    rows: Iterable[tuple[_T, str]],
+    on_noted: Callable[[list[_T]], object],
+) -> None:
+    """Hands on those of `rows`, each with its key, of which the journal knows something, in portions.
+
+    Raises `JournalError`.
+    """
+    journal = journal_of(journal)
+    await journal.open(await users.identity())
+    try:
+        left = iter(rows)
+        while portion := list(itertools.islice(left, _PORTION)):
+            entries = await asyncio.gather(*(journal.find(journal.digest("key", key)) for _, key in portion))
+            on_noted([row for (row, _), entry in zip(portion, entries, strict=True) if entry is not None])
+    finally:
+        await journal.close()

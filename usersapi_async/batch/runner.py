@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any, TypeAlias
+from typing import Any
 
 from usersapi_async import _arguments
 from usersapi_async.errors import ConfigurationError, SessionError
@@ -16,7 +15,7 @@ from usersapi_async.session import UsersSession
 from ._tasks import all_ended
 from .channel import Channel
 from .engine import Engine
-from .journal import Journal
+from .journal import JournalSource, journal_of
 from .ledger import Ledger
 from .outcomes import Outcome
 from .policy import Policy
@@ -24,8 +23,6 @@ from .recorder import Recorder, ResultsTarget
 from .report import BatchReport, Keep, Progress
 from .rows import AfterFailure
 from .source import Build, Item, Items
-
-JournalSource: TypeAlias = str | os.PathLike[str] | Journal
 
 
 class BatchRunner:
@@ -226,11 +223,9 @@ class BatchRunner:
         return engine
 
     def _ledger_of(self, journal: JournalSource) -> Ledger:
-        if isinstance(journal, (str, os.PathLike)):
-            journal = Journal(journal)
         return Ledger(
             self._users,
-            _arguments.instance("journal", journal, Journal),
+            journal_of(journal),
             settles=self._policy.reconcile,
             marker_field=self._policy.marker_field,
         )

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import attrs
 
+from usersapi_async.assumptions import NOT_FIELDS
 from usersapi_async.rate import RateLimit
 from usersapi_async.responses import ListedUser
 
@@ -29,7 +30,6 @@ _FORMS = ("total_forms", "completed_forms")
 _FIRST = (*_IDS, "status_name")
 _NUMBERS = frozenset((*_IDS, *_FORMS))
 _PAGES_AHEAD = 8
-_NOT_FIELDS = frozenset({"field_index", "error"})
 
 
 @attrs.frozen(kw_only=True)
@@ -120,7 +120,7 @@ class _Walk:
         values = {
             name: plain(value)
             for name, value in user.values.items()
-            if name not in _NOT_FIELDS and name not in row
+            if name not in NOT_FIELDS and name not in row
         }
         self.fields.update(dict.fromkeys(values))
         return row | values

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from usersapi_async._files import private
+from usersapi_async.assumptions import NOT_FIELDS
 from usersapi_async.errors import UsersApiError
 
 from .batch_command import console_for, print_json
@@ -18,9 +19,6 @@ from .connection import Access
 from .mapping import FIELDS, mapping_text
 from .report import make_table, say
 from .texts import printable
-
-_NOT_FIELDS = frozenset({"field_index", "error"})
-"""What comes with all fields, and may stand among them."""
 
 
 @attrs.define
@@ -36,7 +34,7 @@ class Fields:
         """Takes a user's values in."""
         self.users += 1
         for name, value in values.items():
-            if name not in _NOT_FIELDS:
+            if name not in NOT_FIELDS:
                 self.filled[name] += bool(value)
         self.add_index(values.get("field_index"))
 
