@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from usersapi_async.session import UsersSession
 from .operations import payload_of
 from .plan import Plan, PlanError, Step
 from .planning import about_session
-from .reading import Seen, walk_all
+from .reading import OnSeen, Walks
 from .sides import DESPITE, DONE, Sides
 
 
@@ -29,6 +29,7 @@ async def applying(
     *,
     journal: JournalSource | None = None,
     despite_changes: bool = False,
+    on_seen: OnSeen | None = None,
 ) -> AsyncIterator[Application]:
     """Reads both sides again, and gives what is to be run: ``async with applying(users, plan) as work: await
     BatchRunner(users).run(work.rows(), build=work.build)``.
@@ -46,24 +47,13 @@ async def applying(
             raise PlanError(f"plan {plan.path.name}: it was made for another {name.replace('_', ' ')}")
     options = plan.options
     with Sides(plan) as sides:
-        sides.shifted = await _look(users, options.target, with_excluded=True, on_user=sides.look_at_target)
-        shifted = await _look(
-            users, options.source, with_excluded=options.with_excluded, on_user=sides.look_at_source
-        )
-        sides.shifted = sides.shifted or shifted
+        walks = Walks(users, on_seen)
+        await walks.through(options.target, with_excluded=True, on_user=sides.look_at_target)
+        await walks.through(options.source, with_excluded=options.with_excluded, on_user=sides.look_at_source)
         sides.judge()
         if journal is not None and not _is_to_be_made(journal):
             await noted_in(journal, users, sides.doubtful(), sides.clear)
-        yield Application(plan, sides, despite_changes=despite_changes)
-
-
-async def _look(
-    users: UsersSession, group_id: int, *, with_excluded: bool, on_user: Callable[[Seen], object]
-) -> bool:
-    async with walk_all(users, group_id, with_excluded=with_excluded) as stream:
-        async for listed in stream:
-            on_user(Seen.of(listed))
-    return stream.shifted
+        yield Application(plan, sides, despite_changes=despite_changes, shifted=walks.shifted)
 
 
 def _is_to_be_made(journal: JournalSource) -> bool:
@@ -85,7 +75,7 @@ class Application:
     planned though no run that is known made them so. ``shifted`` tells that a list changed while it was read.
     """
 
-    def __init__(self, plan: Plan, sides: Sides, *, despite_changes: bool) -> None:
+    def __init__(self, plan: Plan, sides: Sides, *, despite_changes: bool, shifted: bool) -> None:
         self._plan = plan
         self._sides = sides
         self._despite = DESPITE if despite_changes else frozenset[str]()
@@ -94,7 +84,7 @@ class Application:
         self.already = counted.pop(DONE, 0)
         self.changes: Mapping[str, int] = counted
         self.total = plan.summary.to_send + works["leave"] - self.already
-        self.shifted = sides.shifted
+        self.shifted = shifted
 
     def rows(self) -> Iterator[tuple[str, Step]]:
         """What is to be sent, and what the plan can't move, as pairs of key and step, parents first."""

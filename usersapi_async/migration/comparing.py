@@ -12,7 +12,7 @@ from usersapi_async.session import UsersSession
 
 from .fields import APPLICATION_DATE, USERNAME, is_empty, unlike
 from .plan import MigrationOptions
-from .reading import Roster, Seen, roster_of, walk_all
+from .reading import OnSeen, Roster, Seen, Walks
 
 Difference: TypeAlias = Literal["missing", "other family", "other values"]
 
@@ -51,6 +51,7 @@ async def compare_groups(
     options: MigrationOptions,
     *,
     on_unlike: Callable[[Unlike], object] | None = None,
+    on_seen: OnSeen | None = None,
 ) -> Comparison:
     """Reads both groups and holds each user of the source against the target; sends nothing but reads.
 
@@ -60,23 +61,25 @@ async def compare_groups(
     """
     found = Comparison()
     with Roster() as target:
-        found.shifted = await roster_of(users, options.target, target)
+
+        def on_user(user: Seen) -> None:
+            moved = options.mapping.moved(user.values)
+            found.left_out.update(f"{name}: {why}" for name, why in moved.left_out.items())
+            found.compared += 1
+            difference = _compared(user, dict(moved.doc), target.get(user.clogin_id))
+            if difference is None:
+                found.alike += 1
+                return
+            found.differences[difference.difference] += 1
+            found.fields.update(difference.fields)
+            if on_unlike is not None:
+                on_unlike(difference)
+
+        walks = Walks(users, on_seen)
+        await walks.through(options.target, with_excluded=True, on_user=target.add)
+        await walks.through(options.source, with_excluded=options.with_excluded, on_user=on_user)
         found.in_target = len(target)
-        async with walk_all(users, options.source, with_excluded=options.with_excluded) as stream:
-            async for listed in stream:
-                user = Seen.of(listed)
-                moved = options.mapping.moved(user.values)
-                found.left_out.update(f"{name}: {why}" for name, why in moved.left_out.items())
-                unlike_user = _compared(user, dict(moved.doc), target.get(user.clogin_id))
-                found.compared += 1
-                if unlike_user is None:
-                    found.alike += 1
-                    continue
-                found.differences[unlike_user.difference] += 1
-                found.fields.update(unlike_user.fields)
-                if on_unlike is not None:
-                    on_unlike(unlike_user)
-    found.shifted = found.shifted or stream.shifted
+    found.shifted = walks.shifted
     return found
 
 

@@ -16,7 +16,7 @@ from usersapi_async.session import UsersSession
 from .fields import APPLICATION_DATE, Moved, MovedValue, looks_escaped, unlike
 from .operations import payload_of
 from .plan import MigrationOptions, PathLike, Plan, PlanSummary, PlanWriter, Step, Work
-from .reading import Roster, Seen, roster_of, temporary_database, walk_all
+from .reading import OnSeen, Roster, Seen, Walks, temporary_database
 
 THERE = "is there already"
 THERE_ALIKE = "is there already, with the same values"
@@ -28,7 +28,9 @@ _PARENT_LEFT = "the parent can't be moved"
 _PARENT_AWAY = "the parent is neither among those who move nor there"
 
 
-async def plan_migration(users: UsersSession, path: PathLike, options: MigrationOptions) -> Plan:
+async def plan_migration(
+    users: UsersSession, path: PathLike, options: MigrationOptions, *, on_seen: OnSeen | None = None
+) -> Plan:
     """Writes into a new file what is to be done, and sends nothing but reads.
 
     Raises `PlanError` when the file is there already or can't be written, else what the reads raise. Memory:
@@ -36,20 +38,22 @@ async def plan_migration(users: UsersSession, path: PathLike, options: Migration
     """
     about = await about_session(users)
     with PlanWriter(path, options, **about, made_at=time.time()) as writer, Roster() as target:
-        shifted = await roster_of(users, options.target, target)
+        walks = Walks(users, on_seen)
+        await walks.through(options.target, with_excluded=True, on_user=target.add)
         planner = _Planner(options, target, writer)
         with planner, tempfile.TemporaryFile("w+", encoding="ascii") as children:
-            async with walk_all(users, options.source, with_excluded=options.with_excluded) as stream:
-                async for listed in stream:
-                    user = Seen.of(listed)
-                    if user.parent is None:
-                        planner.place(user)
-                    else:
-                        # It can be told what becomes of them once it is known of all parents.
-                        children.write(json.dumps(attrs.asdict(user)) + "\n")
+
+            def on_user(user: Seen) -> None:
+                if user.parent is None:
+                    planner.place(user)
+                else:
+                    # It can be told what becomes of them once it is known of all parents.
+                    children.write(json.dumps(attrs.asdict(user)) + "\n")
+
+            await walks.through(options.source, with_excluded=options.with_excluded, on_user=on_user)
             for child in _read_back(children):
                 planner.place(child)
-            planner.summary.shifted = shifted or stream.shifted
+        planner.summary.shifted = walks.shifted
         planner.summary.in_target = len(target)
         writer.finish(planner.summary)
     return Plan.read(path)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeAlias
 
 import attrs
 
-from usersapi_async.listing import UserStream
 from usersapi_async.responses import ListedUser
 from usersapi_async.session import UsersSession
 
 from .fields import PASSWORD
+
+OnSeen: TypeAlias = Callable[[int], object]
+"""Told how many users were read, of both sides together."""
 
 _PAGES_AHEAD = 8
 _DIGITS = 32
@@ -25,15 +26,6 @@ _SCHEMA = (
     # Nothing is ever rolled back: who meets an error gives the whole up.
     "PRAGMA temp.journal_mode = OFF",
 )
-
-
-def walk_all(
-    users: UsersSession, group_id: int, *, with_excluded: bool
-) -> AbstractAsyncContextManager[UserStream]:
-    """All users of a group with all fields, several pages at a time."""
-    return users.iter_users(
-        all_fields=True, with_excluded=with_excluded or None, prefetch=_PAGES_AHEAD, group_id=group_id
-    )
 
 
 @attrs.frozen(kw_only=True)
@@ -109,9 +101,23 @@ class Roster:
         return Seen(clogin_id=clogin_id, parent=found[0], is_placed=is_placed, values=values)
 
 
-async def roster_of(users: UsersSession, group_id: int, roster: Roster) -> bool:
-    """Reads all users of a group, the excluded too, into `roster`; whether the list changed meanwhile."""
-    async with walk_all(users, group_id, with_excluded=True) as stream:
-        async for user in stream:
-            roster.add(Seen.of(user))
-    return stream.shifted
+class Walks:
+    """Reads groups, several pages at a time. ``shifted`` tells that a list changed while it was read."""
+
+    def __init__(self, users: UsersSession, on_seen: OnSeen | None) -> None:
+        self._users = users
+        self._on_seen = on_seen
+        self._count = 0
+        self.shifted = False
+
+    async def through(self, group_id: int, *, with_excluded: bool, on_user: Callable[[Seen], object]) -> None:
+        """Tells of all users of a group. Raises `UsersApiError`."""
+        async with self._users.iter_users(
+            all_fields=True, with_excluded=with_excluded or None, prefetch=_PAGES_AHEAD, group_id=group_id
+        ) as stream:
+            async for listed in stream:
+                on_user(Seen.of(listed))
+                self._count += 1
+                if self._on_seen is not None:
+                    self._on_seen(self._count)
+        self.shifted = self.shifted or stream.shifted

@@ -41,13 +41,12 @@ class Sides:
     """What became of those in a plan: for each a verdict, or None if they are as they were.
 
     Use it with ``with``. First all users of the target are looked at, then all of the source, then `judge`
-    finds those who were not seen. ``shifted`` tells that a list changed while it was read.
+    finds those who were not seen.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._step_at = plan.steps_at()
         self._plan = plan
-        self.shifted = False
 
     def __enter__(self) -> Self:
         self._connection = temporary_database()
