@@ -9,7 +9,7 @@ import typer
 
 from usersapi_async import __version__
 
-from . import import_options, more_options
+from . import import_options, migrate_options, more_options
 from .failures import errors_in_one_line
 
 app = typer.Typer(
@@ -114,6 +114,7 @@ def emulator(
 
 app.command("import", epilog=import_options.EXAMPLE)(import_options.import_people)
 app.command("run", epilog=more_options.RUN_EXAMPLE)(more_options.run)
+app.command("migrate", epilog=migrate_options.EXAMPLE)(migrate_options.migrate)
 app.command("undo", epilog=more_options.UNDO_EXAMPLE)(more_options.undo)
 app.command("call", epilog=more_options.CALL_EXAMPLE)(more_options.call)
 app.command("fields", epilog=more_options.FIELDS_EXAMPLE)(more_options.fields)

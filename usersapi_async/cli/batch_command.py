@@ -68,6 +68,12 @@ class Ended:
     limit: int | None
     interrupted: bool = False
     resumed: int = 0
+    changes: Mapping[str, int] | None = None
+    """How many are not as they were when they were planned, by how, if that was looked up."""
+    again: Sequence[str] | None = None
+    """The words of the command that goes on, if it is not the one that was called."""
+    mend: str | None = None
+    """What is to be done about rows that failed, if they are not mended in the input."""
     still_listed: int | None = None
     """How many are in the list that were to be taken out of it, if that was looked up."""
 
@@ -189,6 +195,7 @@ def _facts(ended: Ended) -> dict[str, Any]:
         },
         "resumed": ended.resumed,
         **({} if ended.still_listed is None else {"still_listed": ended.still_listed}),
+        **({} if ended.changes is None else {"changes": dict(ended.changes)}),
         "elapsed": round(report.elapsed, 3),
         "results": str(ended.results),
         "journal": None if ended.journal is None else str(ended.journal),
@@ -206,19 +213,23 @@ def _next_steps(ended: Ended) -> Iterable[str]:
     if ended.journal is None:
         return
     yield f"Journal: {ended.journal}, with its secret in {ended.journal.name}.key"
-    again = _again()
+    again = _again(sys.argv[1:] if ended.again is None else ended.again)
     if report.in_doubt:
         yield f"Of {report.in_doubt:,} in doubt nobody knows yet; look them up with: {again('--reconcile')}"
-    if report.failed:
+    if report.failed and ended.mend is not None:
+        yield ended.mend
+        if not report.exhausted:
+            yield f"Go on with: {again()}"
+    elif report.failed:
         yield f"Mend the rows that failed in the input, and go on with: {again()}"
     elif report.not_attempted or not report.exhausted:
         yield f"Go on with: {again()}"
 
 
-def _again() -> Callable[..., str]:
-    """The command that this process was started with, to go on."""
+def _again(called: Iterable[str]) -> Callable[..., str]:
+    """The command that was `called`, to go on."""
     words: list[str] = []
-    given = iter(sys.argv[1:])
+    given = iter(called)
     for word in given:
         if word in ("--limit", "--until"):
             next(given, None)
