@@ -12,7 +12,8 @@ import attrs
 from usersapi_async.migration import Application, Comparison, Plan, Unlike
 
 from .check_report import mails_and_forms
-from .report import make_table, printable, say
+from .report import make_table, say
+from .texts import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
