@@ -133,7 +133,7 @@ def test_kinds_of_complaints_are_bounded() -> None:
         tally.add(failed(index, f"message {index}"))
     assert len(tally.complaints) == 1001
     assert tally.complaints["failed", "", "of other kinds: see the file of results"] == 500
-    assert tally.has("UsersApiError")
+    assert tally.errors == {"UsersApiError"}
 
 
 def test_equal_faults_in_other_lines_are_counted_together() -> None:

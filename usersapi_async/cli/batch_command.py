@@ -82,7 +82,7 @@ class Ended:
         """The exit code."""
         if self.interrupted:
             return INTERRUPTED
-        if self.tally.has("AuthenticationError"):
+        if "AuthenticationError" in self.tally.errors:
             return AUTHENTICATION
         if self.report.in_doubt:
             return IN_DOUBT

@@ -19,9 +19,8 @@ from usersapi_async.session import UsersSession
 from usersapi_async.settings import Credentials
 
 from .failures import CommandError
+from .variables import BASE_URL, GROUP, ID, TOKEN, USER
 
-ID, USER, TOKEN = "USERSAPI_ID", "USERSAPI_USER", "USERSAPI_TOKEN"
-BASE_URL, GROUP = "USERSAPI_BASE_URL", "USERSAPI_GROUP"
 _QUESTIONS = {ID: "API id", USER: "API user (login email)", TOKEN: "API token (not shown)"}
 _NAMES = frozenset((*_QUESTIONS, BASE_URL, GROUP))
 

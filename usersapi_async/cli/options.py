@@ -10,7 +10,7 @@ import typer
 
 from usersapi_async.rate import RateLimit
 
-from .connection import BASE_URL, GROUP
+from .variables import BASE_URL, GROUP
 
 _ACCESS, _PACE, _RUN = "Access", "Pace", "Run"
 

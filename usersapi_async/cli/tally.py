@@ -18,11 +18,13 @@ _LINE = re.compile(r"(?: @|,) line \d+(?=; |$)|(?<= @ )line \d+, ")
 @attrs.define(eq=False)
 class Tally:
     """``examples`` are the first successes with an answer. ``complaints`` counts outcome, kind and message of
-    the others, ``first`` has the key of the first row of each, ``lost`` the keys of all."""
+    the others, ``first`` has the key of the first row of each, ``lost`` the keys of all, and ``errors`` the
+    names of their classes."""
 
     examples: list[Succeeded] = attrs.field(factory=list)
     complaints: Counter[tuple[str, str, str]] = attrs.field(factory=Counter)
     first: dict[tuple[str, str, str], str | int] = attrs.field(factory=dict)
+    errors: set[str] = attrs.field(factory=set)
     lost: set[str | int] = attrs.field(factory=set)
 
     def add(self, outcome: Outcome) -> None:
@@ -32,13 +34,10 @@ class Tally:
             line = ResultLine.of(outcome)
             message = _LINE.sub("", line.message or line.reason or "")
             told = (line.status.replace("_", " "), line.error or "", message)
+            self.errors.add(told[1])
             if told not in self.complaints and len(self.complaints) >= _MOST_KINDS:
                 told = (told[0], "", "of other kinds: see the file of results")
             self.complaints[told] += 1
             self.first.setdefault(told, outcome.key)
         elif outcome.response is not None and len(self.examples) < _EXAMPLES:
             self.examples.append(outcome)
-
-    def has(self, error: str) -> bool:
-        """Whether some row ended with an error of that class."""
-        return any(kind == error for _, kind, _ in self.complaints)
