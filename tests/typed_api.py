@@ -18,10 +18,12 @@ from usersapi_async import (
     CreateChildResponse,
     CreateResponse,
     Credentials,
+    CredentialsEdited,
     Custom,
     Delivery,
     Email,
     Failed,
+    FormSubmitted,
     GetInfo,
     GetInfoResponse,
     GetUserList,
@@ -32,6 +34,7 @@ from usersapi_async import (
     LoginResponse,
     MetaInfo,
     NotAttempted,
+    Observer,
     Outcome,
     OutcomeUnknown,
     Pace,
@@ -44,6 +47,7 @@ from usersapi_async import (
     ResultLine,
     ResultWriter,
     RetryPolicy,
+    RunRecorder,
     SetStatus,
     SetStatusResponse,
     Statistics,
@@ -56,8 +60,11 @@ from usersapi_async import (
     UsersApiError,
     UsersSession,
     UserStream,
+    WebhookEvent,
+    parse_webhook,
     read_remainder,
     read_results,
+    write_report,
 )
 from usersapi_async.emulator import Emulator, running_emulator
 
@@ -206,6 +213,36 @@ async def batch(users: UsersSession, rows: AsyncIterator[dict[str, str]]) -> Non
     await runner.run([], results=5)  # type: ignore[arg-type]
     ResultWriter("results.csv", file_format="xml")  # type: ignore[arg-type]
     await runner.run([], build="Create")  # type: ignore[arg-type]
+
+
+async def watched(users: UsersSession, rows: AsyncIterator[dict[str, str]]) -> None:
+    assert_type(users.observer, Observer | None)
+    with RunRecorder(users) as recorder:
+        assert_type(recorder.users, UsersSession)
+        report = await BatchRunner(recorder.users).run(rows, build=lambda row: Create(doc=row))
+        recorder.add(report.outcomes[0])
+    write_report("run.html", report, recorder, title="A night", show_key=str)
+    write_report("run.html", report)
+
+    RunRecorder()  # type: ignore[call-arg]
+    write_report("run.html", recorder)  # type: ignore[arg-type]
+    write_report("run.html", report, show_key=True)  # type: ignore[arg-type]
+
+
+def posted(body: bytes) -> str:
+    event = parse_webhook(body, event="form_submitted")
+    assert_type(event, WebhookEvent)
+    assert_type(event.user_info, UserInfo)
+    assert_type(event.meta_info, MetaInfo)
+    match event:
+        case FormSubmitted(values=values):
+            assert_type(values, Mapping[str, Any])
+        case CredentialsEdited(username=username):
+            assert_type(username, str | None)
+
+    parse_webhook({"user_info": {}})  # type: ignore[arg-type]
+    parse_webhook(body, 1)  # type: ignore[call-arg]
+    return event.event or "unknown"
 
 
 def told(outcome: Outcome) -> str:

@@ -105,6 +105,27 @@ def test_results_are_not_written_over(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "people.csv").stat().st_mode) == 0o600
 
 
+def test_a_report_is_a_page(tmp_path: Path) -> None:
+    """It counts what the files do, names rows as they do, shows no address, and is not written over."""
+    page = tmp_path / "pages" / "run.html"
+    for name in ("run.html", "run-2.html"):
+        arguments = ["demo", "--people", "60", "--directory", str(tmp_path), "--report", str(page)]
+        done = CliRunner().invoke(app, arguments)
+        assert (done.exit_code, f"Report, to open in a browser: {page.with_name(name)}" in done.output) == (
+            0,
+            True,
+        )
+        html = page.with_name(name).read_text("utf-8")
+        lines = list(read_results(tmp_path / "results.csv"))
+        lost = [line for line in lines if line.status != "succeeded"]
+        assert f"{60 - len(lost)} of 60 rows succeeded" in html
+        assert "not an email address @ $.doc.main_email" in html
+        assert "Throughput over" in html
+        assert sum(f"({line.key})" in html for line in lost) >= 4
+        assert "@example" not in html
+    assert len(list(page.parent.iterdir())) == 2
+
+
 def test_with_faults_the_check_leaves_room_for_doubts(tmp_path: Path) -> None:
     """Dropped connections leave rows in doubt, some of which the emulator did carry out."""
     done = usersapi("demo", "--people", "400", "--seed", "3", "--faults", cwd=tmp_path)
