@@ -241,7 +241,7 @@ def posted(body: bytes) -> str:
             assert_type(username, str | None)
 
     parse_webhook({"user_info": {}})  # type: ignore[arg-type]
-    parse_webhook(body, 1)  # type: ignore[call-arg]
+    parse_webhook(body, "login_success")  # type: ignore[call-arg]
     return event.event or "unknown"
 
 
