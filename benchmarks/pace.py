@@ -4,8 +4,9 @@ In virtual time: each limiter meets each model server for ten minutes, warm-up i
 that the tests use (`tests/simulation.py`). The table gives goodput as a share of what an oracle gets that
 knows the server, refusals as a share of all requests, 503s and time-outs a run (each would leave a create in
 doubt), the 99th percentile of latency, and the seconds until ten in a row bring 90 % of the oracle's goodput.
-``--held-out`` runs servers that no constant was chosen by. Results go to ``pace.json`` beside this file, and
-with ``--plot`` (the extra ``bench``) one picture of each server; ``--real`` measures over sockets instead.
+``--held-out`` runs servers that no constant was chosen by (one of 300 a second without a burst was seen
+before, and given up). Results go to ``pace.json`` beside this file, and with ``--plot`` (the extra ``bench``)
+one picture of each server; ``--real`` measures over sockets instead.
 """
 
 from __future__ import annotations

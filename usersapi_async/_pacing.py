@@ -57,7 +57,10 @@ _MEMORY = 150
 _RECENT = 20
 _SOONEST = 0.25
 """Seconds over which a first rate is measured, at least."""
-_SLOWEST = 1 / 60
+_SLOWEST = 0.2
+"""Requests a second at the least, so that the end of an outage is seen."""
+_OUTAGE = 10.0
+"""Seconds of tries without one success after which it was no rate that refused."""
 
 
 class LearntRate:
@@ -78,6 +81,7 @@ class LearntRate:
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._sent = 0
         self._first_sent = self._last_sent = math.inf
+        self._before = 0.0
         self._run = _Run(-math.inf, math.inf, 0)
 
     @property
@@ -107,7 +111,10 @@ class LearntRate:
         elif signal is Signal.SUCCESS:
             self._weight = max(0.0, self._weight - _MEANINGLESS)
             self._recent.append(began)
-            self._run.done += began > self._run.began
+            if began > self._run.began:
+                if self._run.done == 0 and self._run.tried >= _OUTAGE:
+                    self._recover()
+                self._run.done += 1
             if began > self._cut_at:
                 self._quiet += 1
                 self._note_background(0.0)
@@ -127,6 +134,7 @@ class LearntRate:
         since, self._refused_at = now - self._refused_at, now
         if quiet >= _RUN or self._run.began < 0:
             self._run = _Run(now, self._rate, self._sent, settled=self._ceiling < math.inf)
+            self._before = 0.0 if self._rate == math.inf else self._rate
             self._note_background(1.0)
         if not waiting or self._rate == math.inf:
             # The rate holds nobody back, so that it isn't what was refused.
@@ -148,9 +156,15 @@ class LearntRate:
         """Starts with what came through lately."""
         since = self._recent[0] if self._recent else self._first_sent
         found = (len(self._recent) + in_flight) / max(now - since, _SOONEST)
-        self._rate = self._run.lowest = _CUT_AGAIN * min(self._rate, found)
+        self._rate = self._run.lowest = max(_SLOWEST, _CUT_AGAIN * min(self._rate, found))
+        self._before = max(self._before, self._rate)
         self._ceiling = math.inf
         self._cut_at, self._boost, self._weight = now, 1.0, 0.0
+
+    def _recover(self) -> None:
+        """Goes back near to the rate before an outage."""
+        self._rate = max(self._rate, self._before / 2)
+        self._ceiling = math.inf
 
     def _cut(self, now: float, factor: float) -> None:
         rate = self._rate

@@ -171,10 +171,10 @@ async def test_parked_rows_end_with_the_batch(emulator: Emulator, stream: bool) 
     async with session_on(emulator, retry=slow) as users, asyncio.timeout(20):
         runner = BatchRunner(users, concurrency=1, keep=everything)
         if stream:
-            async with runner.stream(people(50), deadline=0.2) as outcomes:
+            async with runner.stream(people(50), deadline=1.0) as outcomes:
                 seen: list[Outcome] = [outcome async for outcome in outcomes]
         else:
-            seen = (await runner.run(people(50), deadline=0.2)).outcomes
+            seen = (await runner.run(people(50), deadline=1.0)).outcomes
     told(runner.report, seen)
     assert kinds(seen) == ["Failed"] * 4
 

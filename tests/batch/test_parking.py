@@ -29,6 +29,7 @@ def patient(emulator: Emulator) -> UsersSession:
         group_id=emulator.group_id,
         base_url=emulator.base_url,
         retry=LONG,
+        concurrency=100,  # given, so that refusals set no pace
     )
 
 

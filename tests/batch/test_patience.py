@@ -49,6 +49,7 @@ def session(
         group_id=emulator.group_id,
         base_url=base_url or emulator.base_url,
         retry=HASTY,
+        concurrency=5,  # as many refusals as are asked for, at once, and not at a pace
         observer=observer,
         rng=random.Random(0),
     )
