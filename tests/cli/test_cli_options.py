@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -178,6 +179,9 @@ def test_wrong_credentials_are_an_exit_code(service: Emulator, monkeypatch: pyte
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith("usersapi: get_user_list: HTTP 401")
     assert "wrong" not in done.err.replace("missing or wrong", "")
+    done = invoke("call", "get_user_list", "--json")
+    facts = json.loads(done.out)
+    assert (done.code, facts["error"], facts["exit_code"]) == (3, "AuthenticationError", 3)
 
 
 @pytest.mark.parametrize("command", ["import", "run", "undo", "call", "fields", "export"])

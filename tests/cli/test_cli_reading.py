@@ -171,6 +171,18 @@ def test_export_of_all_fields(people: Emulator, here: Path) -> None:
     assert not list(here.glob("*.part"))
 
 
+def test_an_export_can_be_imported(people: Emulator, here: Path) -> None:
+    """Into another group, with the accounts connected and texts as they were."""
+    assert invoke("export", "out.csv", "--fields", "first_name,main_email", "--only-parents").code == 0
+    (here / "m.toml").write_text('ignore = ["connected_to", "status_id", "status_name"]')
+    done = invoke("import", "out.csv", "--mapping", "m.toml", "--group", "100909073")
+    assert done.code == 0
+    shown = invoke("call", "get_user_list", "doc.first_name:=true", "--group", "100909073", "--json").out
+    (user,) = json.loads(shown)["parents"]
+    assert user["values"] == {"first_name": "=Nina()"}
+    assert user["user_info"]["clogin_id"] in people.users
+
+
 def test_export_is_not_written_over(people: Emulator, here: Path) -> None:
     """Unless it is to be."""
     (here / "out.jsonl").write_text("mine")

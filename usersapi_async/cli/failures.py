@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,15 +38,19 @@ def exit_code_of(error: Exception) -> int:
 
 
 @contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Shows what the library or the operating system complains about without a traceback."""
+def errors_in_one_line(*, as_json: bool = False) -> Iterator[None]:
+    """Shows what the library or the operating system complains about without a traceback, to programs also
+    as an object on standard output."""
     try:
         yield
     except (CommandError, UsersApiError, OSError) as error:
         # What the rows' own reader says is plainer than that it said something.
         told = error.__cause__ if isinstance(error.__cause__, CommandError) else error
+        code = exit_code_of(error)
         typer.echo(printable(f"usersapi: {told}"), err=True)
-        raise typer.Exit(exit_code_of(error)) from None
+        if as_json:
+            typer.echo(json.dumps({"error": type(told).__name__, "message": str(told), "exit_code": code}))
+        raise typer.Exit(code) from None
     except KeyboardInterrupt:
         typer.echo("usersapi: interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -147,16 +147,18 @@ async def _note_existing(
     count = 0
     session = access.session(options.rate, concurrency_of(options.concurrency))
     async with session as users:
-        async with users.iter_users(["username", "main_email", *_NAMES], with_excluded=True) as stream:
-            async for user in stream:
-                count += 1
-                values = user.values
-                check.note_present(
-                    user.clogin_id,
-                    values.get("username"),
-                    values.get("main_email"),
-                    {name: values.get(name) for name in _NAMES},
-                )
+        with shown_count(console, "Reading the list of users") as on_count:
+            async with users.iter_users(["username", "main_email", *_NAMES], with_excluded=True) as stream:
+                async for user in stream:
+                    count += 1
+                    on_count(count)
+                    values = user.values
+                    check.note_present(
+                        user.clogin_id,
+                        values.get("username"),
+                        values.get("main_email"),
+                        {name: values.get(name) for name in _NAMES},
+                    )
         if stream.shifted:
             say(console, "The list of users changed while it was read: somebody in it may have been missed.")
         say(console, f"{count:,} users are there already.")

@@ -11,7 +11,6 @@ import typer
 from . import options as opt
 from .failures import errors_in_one_line
 
-_FILE = "File"
 EXAMPLE = "Example: usersapi import people.csv --key id --parent parent_id --dry-run"
 
 
@@ -22,7 +21,7 @@ def import_people(
         typer.Option(
             dir_okay=False,
             help="Which column goes into which field, in TOML or JSON; `usersapi fields` writes one to edit.",
-            rich_help_panel=_FILE,
+            rich_help_panel=opt.FILE,
         ),
     ] = None,
     key: Annotated[
@@ -30,13 +29,13 @@ def import_people(
         typer.Option(
             metavar="COLUMN",
             help="The column that tells a row from all others, the same in every run; else it is the line.",
-            rich_help_panel=_FILE,
+            rich_help_panel=opt.FILE,
         ),
     ] = None,
     parent: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="The column with the key of a child's parent.", rich_help_panel=_FILE
+            metavar="COLUMN", help="The column with the key of a child's parent.", rich_help_panel=opt.FILE
         ),
     ] = None,
     allow_unknown: Annotated[
@@ -44,7 +43,7 @@ def import_people(
         typer.Option(
             "--allow-unknown",
             help="Send columns that are no known field under their own name.",
-            rich_help_panel=_FILE,
+            rich_help_panel=opt.FILE,
         ),
     ] = False,
     encoding: opt.Encoding = None,
@@ -91,7 +90,7 @@ def import_people(
     from .import_command import ImportOptions, run_import
     from .tables import TableOptions
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         code = run_import(
             ImportOptions(
                 file=file,

@@ -51,7 +51,7 @@ def run(
     from .connection import access_from
     from .run_command import RunCommandOptions, run_operations
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         code = run_operations(
             RunCommandOptions(
                 file=file,
@@ -108,7 +108,7 @@ def undo(
     from .connection import access_from
     from .undo_command import UndoOptions, run_undo
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         code = run_undo(
             UndoOptions(
                 results=results,
@@ -153,7 +153,7 @@ def call(
     from .connection import access_from
     from .operations import OperationBuilder
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         operation = operation_of(action, arguments or (), data)
         builder = OperationBuilder(send_emails=send_emails, submit_forms=submit_forms)
         run_call(access_from(credentials, base_url, group), operation, builder, as_json=as_json)
@@ -176,7 +176,7 @@ def fields(
     from .connection import access_from
     from .fields_command import run_fields
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         code = run_fields(access_from(credentials, base_url, group), sample, mapping_file, as_json=as_json)
     raise typer.Exit(code)
 
@@ -211,7 +211,7 @@ def export(
         "only_parents": only_parents,
         "only_children": only_children,
     }
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         code = run_export(
             ExportOptions(
                 out=out,

@@ -12,7 +12,7 @@ from usersapi_async.rate import RateLimit
 
 from .variables import BASE_URL, GROUP
 
-_ACCESS, _PACE, _RUN = "Access", "Pace", "Run"
+FILE, _ACCESS, _PACE, _RUN = "File", "Access", "Pace", "Run"
 
 CredentialsFile = Annotated[
     Path | None,
@@ -112,15 +112,25 @@ SubmitForms = Annotated[
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option(help="What a CSV file is encoded in, if not UTF-8: cp1252, latin-1, …"),
+    typer.Option(
+        help="What a CSV file is encoded in, if not UTF-8: cp1252, latin-1, …", rich_help_panel=FILE
+    ),
 ]
 Delimiter = Annotated[
-    str | None, typer.Option(help="What stands between the cells of a CSV file, if not found by itself.")
+    str | None,
+    typer.Option(
+        help="What stands between the cells of a CSV file, if not found by itself.", rich_help_panel=FILE
+    ),
 ]
-Sheet = Annotated[str | None, typer.Option(help="Which sheet of a workbook, if not the first.")]
+Sheet = Annotated[
+    str | None, typer.Option(help="Which sheet of a workbook, if not the first.", rich_help_panel=FILE)
+]
 DateFormat = Annotated[
     str | None,
-    typer.Option(help="How dates in the cells of a workbook are sent, like %m-%d-%Y; else as 2026-01-31."),
+    typer.Option(
+        help="How dates in the cells of a workbook are sent, like %m-%d-%Y; else as 2026-01-31.",
+        rich_help_panel=FILE,
+    ),
 ]
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from usersapi_async.batch._cells import natural
+
 from .cells import CellError, checked_text
 from .rows import CellFault, TableError, TableRow, Value, checked_header
 
@@ -28,7 +30,8 @@ _TOLD = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 
 
 class CsvTable:
-    """A CSV file; its header is read when it is made. Raises `TableError`."""
+    """A CSV file; its header is read when it is made. What was neutralised, so that no spreadsheet takes it
+    for a formula, is as it was before. Raises `TableError`."""
 
     def __init__(self, path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> None:
         self._path = path
@@ -43,7 +46,7 @@ class CsvTable:
         if isinstance(cells, str):
             raise TableError(f"line {line}: {cells}")
         self._header_line = line
-        self.columns: Sequence[str] = checked_header(cells, line)
+        self.columns: Sequence[str] = checked_header(list(map(natural, cells)), line)
 
     def rows(self) -> Iterator[TableRow]:
         """All rows that have something in them."""
@@ -63,7 +66,7 @@ class CsvTable:
                 cells: dict[str, Value] = dict.fromkeys(columns, "")
                 for column, cell in zip(columns, record, strict=False):
                     try:
-                        cells[column] = checked_text(cell)
+                        cells[column] = checked_text(natural(cell))
                     except CellError as error:
                         cells[column] = cell
                         faults.append(CellFault(line, column, str(error)))
