@@ -211,6 +211,8 @@ def _next_steps(ended: Ended) -> Iterable[str]:
     report = ended.report
     yield f"Results, one line a row: {ended.results}"
     if ended.journal is None:
+        if report.failed and ended.mend is not None:
+            yield ended.mend
         return
     yield f"Journal: {ended.journal}, with its secret in {ended.journal.name}.key"
     again = _again(sys.argv[1:] if ended.again is None else ended.again)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import typer
 
 from usersapi_async.migration import (
     Comparison,
-    FieldMap,
     MigrationOptions,
     Plan,
     Step,
@@ -25,14 +23,10 @@ from usersapi_async.migration import (
     plan_migration,
 )
 from usersapi_async.payloads import Create, CreateChild
-from usersapi_async.rate import RateLimit
-from usersapi_async.session import UsersSession
 
 from .batch_command import (
     Ended,
     Job,
-    RunOptions,
-    concurrency_of,
     console_for,
     places_of,
     print_json,
@@ -42,65 +36,17 @@ from .batch_command import (
 from .connection import Access
 from .exit_codes import NOT_ALL_WELL
 from .failures import CommandError
-from .mapping import read_mapping
 from .migrate_report import plan_facts, show_comparison, show_plan, tell_changes
+from .migrate_request import MigrateOptions, Mode, check_groups, migration_of
+from .paths import beside
 from .progress import shown_count
 from .report import say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NOT_MENDED = (
-    "Those that failed were not moved. The file of results says why; make a new plan once it is mended."
-)
-
-
+_MEND = "Those that failed were not moved; the results say why. Once it is mended, "
 _COLUMNS = ("action", "clogin_id", "connected_to")
-
-
-class Mode(enum.Enum):
-    """What is asked for."""
-
-    PLAN = "--plan"
-    APPLY = "--apply"
-    VERIFY = "--verify"
-    MIGRATE = "neither"
-
-    @classmethod
-    def of(cls, *, plan: Path | None, apply: Path | None, verify: bool) -> Self:
-        """The one that was given. Raises `CommandError` for several."""
-        given = [mode for mode, is_given in zip(cls, (plan, apply, verify), strict=False) if is_given]
-        if len(given) > 1:
-            raise CommandError(f"{' and '.join(mode.value for mode in given)}: give one of them")
-        return given[0] if given else cls.MIGRATE
-
-
-@attrs.frozen(kw_only=True)
-class MigrateOptions:
-    """What the command line says. ``access`` is asked for a group; ``again`` are the words that a command to
-    go on needs; ``show`` is how many people are named, 0 for all."""
-
-    mode: Mode
-    plan: Path | None
-    from_group: int | None
-    to_group: int | None
-    mapping: Path | None
-    existing: Literal["skip", "update"] | None
-    with_excluded: bool
-    send_emails: bool
-    submit_forms: bool
-    yes: bool
-    despite_changes: bool
-    show: int
-    rate: RateLimit | None
-    concurrency: int | None
-    access: Callable[[int], Access]
-    again: Sequence[str]
-    run: RunOptions
-
-    def session(self, access: Access) -> UsersSession:
-        """A session there, not yet open."""
-        return access.session(self.rate, concurrency_of(self.concurrency))
 
 
 def run_migrate(options: MigrateOptions) -> int:
@@ -108,7 +54,7 @@ def run_migrate(options: MigrateOptions) -> int:
     console = console_for(as_json=options.run.as_json)
     if options.mode is Mode.APPLY:
         return _apply(options, console)
-    migration = _migration(options)
+    migration = migration_of(options)
     if options.run.resume or options.run.reconcile:
         raise CommandError("--resume and --reconcile go on with a plan: give it as --apply FILE")
     if options.despite_changes:
@@ -128,28 +74,6 @@ def run_migrate(options: MigrateOptions) -> int:
     return _migrate(options, migration, access, console)
 
 
-def _migration(options: MigrateOptions) -> MigrationOptions:
-    if options.from_group is None or options.to_group is None:
-        raise CommandError("which projects? Give --from-group and --to-group")
-    mapping = FieldMap()
-    if options.mapping is not None:
-        said = read_mapping(options.mapping)
-        if said.key is not None or said.parent is not None:
-            raise CommandError(
-                f"{options.mapping}: key and parent are for tables; people are known by their ids"
-            )
-        mapping = FieldMap(fields=said.fields, ignore=said.ignore, constants=said.constants)
-    return MigrationOptions(
-        source=options.from_group,
-        target=options.to_group,
-        mapping=mapping,
-        existing=options.existing or "skip",
-        with_excluded=options.with_excluded,
-        send_emails=options.send_emails,
-        submit_forms=options.submit_forms,
-    )
-
-
 async def _made(
     options: MigrateOptions, migration: MigrationOptions, access: Access, path: Path, console: Console
 ) -> Plan:
@@ -159,6 +83,7 @@ async def _made(
     )
     with shown_count(console, "Reading the users of both") as on_seen:
         async with options.session(access) as users:
+            await check_groups(users, migration)
             return await plan_migration(users, path, migration, on_seen=on_seen)
 
 
@@ -170,18 +95,17 @@ def _migrate(options: MigrateOptions, migration: MigrationOptions, access: Acces
         )
     path = Path(f"migrate-{migration.source}-to-{migration.target}.plan")
     if path.exists():
+        resume = " --resume" if (options.run.journal or beside(path, ".journal")).exists() else ""
         raise CommandError(
-            f"{path} is there, of a run that did not end well: go on with it by"
-            f" usersapi migrate --apply {path} --resume, or remove it"
+            f"{path} is there, of a run that did not come to its end: go on with it by"
+            f" usersapi migrate --apply {path}{resume}, or remove it"
         )
-    places_of(path, options.run)
+    _, journal = places_of(path, options.run)
     plan = asyncio.run(_made(options, migration, access, path, console))
-    code = NOT_ALL_WELL
-    began = False
+    is_over = True
     try:
         show_plan(console, plan)
         if not plan.summary.to_send:
-            began = False
             code = NOT_ALL_WELL if plan.summary.works["leave"] else 0
             if options.run.as_json:
                 print_json({**plan_facts(plan), "exit_code": code})
@@ -190,12 +114,17 @@ def _migrate(options: MigrateOptions, migration: MigrationOptions, access: Acces
             return code
         if not options.yes:
             typer.confirm("\nGo on?", abort=True, err=True)
-        began = True
-        code = _carried_out(options, plan, access, console)
+        is_over = False
+        ended = asyncio.run(_run(options, plan, access, console))
+        # What is left, a new plan finds by itself.
+        is_over = ended is None or (ended.report.exhausted and not ended.report.in_doubt)
     finally:
-        if code == 0 or not began:
-            path.unlink()
-    return code
+        if is_over:
+            for file in (path, journal, journal.with_name(f"{journal.name}.key")):
+                file.unlink(missing_ok=True)
+    if ended is not None and is_over:
+        ended.journal, ended.mend = None, f"{_MEND}migrate again."
+    return _told(options, plan, ended, console)
 
 
 def _apply(options: MigrateOptions, console: Console) -> int:
@@ -222,17 +151,17 @@ def _apply(options: MigrateOptions, console: Console) -> int:
         console,
         f"From group {plan.options.source} to group {plan.options.target} at {access.base_url}.",
     )
-    return _carried_out(options, plan, access, console)
+    return _told(options, plan, asyncio.run(_run(options, plan, access, console)), console)
 
 
-def _carried_out(options: MigrateOptions, plan: Plan, access: Access, console: Console) -> int:
-    ended = asyncio.run(_run(options, plan, access, console))
+def _told(options: MigrateOptions, plan: Plan, ended: Ended | None, console: Console) -> int:
+    """Tells how a run ended, and gives the exit code."""
     if ended is None:
         return 0
-    words = ["migrate", "--apply", str(plan.path), *options.again]
+    ended.again = ["migrate", "--apply", str(plan.path), *options.again]
     if options.run.journal is not None:
-        words += ["--journal", str(options.run.journal)]
-    ended.again, ended.mend = words, _NOT_MENDED
+        ended.again += ["--journal", str(options.run.journal)]
+    ended.mend = ended.mend or f"{_MEND}make a new plan."
     tell(console, ended, as_json=options.run.as_json)
     if not options.run.as_json:
         migration = plan.options
@@ -248,13 +177,14 @@ async def _run(options: MigrateOptions, plan: Plan, access: Access, console: Con
     """Runs what is left of the plan; None if nothing is."""
     results, journal = places_of(plan.path, options.run)
     async with options.session(access) as users, AsyncExitStack() as stack:
+        await check_groups(users, plan.options)
         with shown_count(console, "Looking at both sides") as on_seen:
             work = await stack.enter_async_context(
                 applying(
                     users, plan, journal=journal, despite_changes=options.despite_changes, on_seen=on_seen
                 )
             )
-        tell_changes(console, work, options.show)
+        tell_changes(console, work, options.show, despite=options.despite_changes)
         if not work.total:
             if options.run.as_json:
                 print_json({"taken": 0, "changes": dict(work.changes), "exit_code": 0})
@@ -311,4 +241,5 @@ async def _compared(
     on_seen: Callable[[int], object],
 ) -> Comparison:
     async with options.session(access) as users:
+        await check_groups(users, migration)
         return await compare_groups(users, migration, on_unlike=on_unlike, on_seen=on_seen)

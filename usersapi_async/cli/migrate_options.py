@@ -98,20 +98,22 @@ def migrate(
 ) -> None:
     """Move the users of one project into another of the same organisation.
 
-    Each is created with the clogin_id that the organisation knows, which connects the accounts; parents come
-    before their children. What does not move: passwords, payments, carts, statuses, mails, files in forms.
+    Each is created with the known clogin_id, which connects the accounts, parents before their children.
 
-    --plan writes a plan to look at, --apply does exactly that and leaves alone who has changed meanwhile.
-    Without either, a plan is made, shown, and carried out if you say yes.
+    What does not move: passwords, payments, carts, statuses, mails, and files in forms.
 
     A username is sent only if a mapping says so; if somebody else has it, the service refuses that person.
 
-    Exit codes: 0 all well, 1 some rows failed or sides differ, 2 usage, 3 authentication, 4 in doubt left,
-    130 interrupted.
+    --plan writes a plan to look at, --apply does exactly that, and leaves alone who has changed meanwhile.
+
+    Without either, a plan is made, shown, and carried out if you say yes.
+
+    Exit codes: 0 all well, 1 some failed or differ, 2 usage, 3 authentication, 4 in doubt, 130 interrupted.
     """
     from .batch_command import RunOptions
     from .connection import access_from
-    from .migrate_command import MigrateOptions, Mode, run_migrate
+    from .migrate_command import run_migrate
+    from .migrate_request import MigrateOptions, Mode
 
     with errors_in_one_line():
         mode = Mode.of(plan=plan, apply=apply, verify=verify)

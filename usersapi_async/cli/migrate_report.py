@@ -92,18 +92,18 @@ def _show_counts(console: Console, heading: str, counts: Counter[str]) -> None:
     console.print(table)
 
 
-def tell_changes(console: Console, work: Application, most: int) -> None:
-    """Who is not as they were when the plan was made, up to `most` (0: all)."""
+def tell_changes(console: Console, work: Application, most: int, *, despite: bool) -> None:
+    """Who is not as they were when the plan was made, up to `most` (0: all), and what becomes of them."""
     if work.already:
         say(console, f"{work.already:,} are as planned already.")
     if work.changes:
         _show_counts(console, "Not as they were when the plan was made:", Counter(work.changes))
         _name(console, (f"{one.clogin_id}: {one.reason}" for one in work.changed()), most)
-        say(
-            console,
-            "Of them, those to whom the plan would do something are not touched, and count as failed, unless"
-            " it goes on in spite of the change. Who is new is in no plan yet.\n",
-        )
+        if despite:
+            words = "The plan is carried out for those who changed or left the source, as was asked for."
+        else:
+            words = "None of them is touched: those in the plan count as failed. --despite-changes goes on."
+        say(console, f"{words} Who is new is in no plan yet.\n")
     if work.shifted:
         say(console, _SHIFTED)
 
