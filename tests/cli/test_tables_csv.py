@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given
@@ -162,7 +162,7 @@ def test_whatever_a_writer_writes_is_read(
     """Any text in any dialect comes back as it was, blank cells as empty ones."""
     text = io.StringIO(newline="")
     # Python's own does not quote a lone carriage return where it is not the end of lines.
-    quoting = csv.QUOTE_ALL if end == "\n" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if end == "\n" else csv.QUOTE_MINIMAL
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
     writer.writerows([["id", "first_name"], *rows])
     path = tmp_path_factory.mktemp("csv") / "people.csv"

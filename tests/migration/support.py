@@ -39,9 +39,7 @@ class Sides:
 
     def options(self, **more: Any) -> MigrationOptions:
         """From the one to the other."""
-        return MigrationOptions(
-            source=self.emulator.group_id, target=self.emulator.other_group_id, **more
-        )
+        return MigrationOptions(source=self.emulator.group_id, target=self.emulator.other_group_id, **more)
 
     async def add(self, parent: int | None = None, *, target: bool = False, **doc: Any) -> int:
         """The id of somebody new."""
@@ -55,9 +53,7 @@ class Sides:
         """Puts somebody of the source into the target."""
         group_id = self.emulator.other_group_id
         if parent is None:
-            await self.users.create(
-                doc, clogin_id=clogin_id, group_id=group_id, disable_email_sending=True
-            )
+            await self.users.create(doc, clogin_id=clogin_id, group_id=group_id, disable_email_sending=True)
         else:
             await self.users.create_child(
                 parent, doc, clogin_id=clogin_id, group_id=group_id, disable_email_sending=True
