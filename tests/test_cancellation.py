@@ -53,7 +53,7 @@ def connections_in_use(users: UsersSession) -> int:
     transport: Any = users._dispatcher._transport
     pools = (transport._pool, transport._fresh)
     if usual_transport() == "httptools":
-        return sum(pool._in_use for pool in pools)
+        return sum(pool.in_use for pool in pools)
     return sum(len(pool.connector._acquired) for pool in pools)
 
 

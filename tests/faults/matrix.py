@@ -80,6 +80,8 @@ async def matrix() -> dict[str, dict[str, str]]:
             Credentials(**emulator.credentials),
             group_id=emulator.group_id,
             base_url=emulator.base_url,
+            # Fixed, since 429s without end would have it find a pace of one call in seconds.
+            concurrency=4,
             timeout=Timeout(attempt=0.5),
             retry=RetryPolicy(base=0, settle=0),
             rng=random.Random(0),

@@ -77,6 +77,8 @@ class Provisioning(RuleBasedStateMachine):
             Credentials(**self.emulator.credentials),
             group_id=self.emulator.group_id,
             base_url=self.emulator.base_url,
+            # Fixed, since 429s without end would have it find a pace of one call in seconds.
+            concurrency=4,
             retry=RetryPolicy(base=0, settle=0, budget_ratio=1),
             transport=self.transport,
         )
