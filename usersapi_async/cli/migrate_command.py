@@ -74,6 +74,11 @@ def run_migrate(options: MigrateOptions) -> int:
     return _migrate(options, migration, access, console)
 
 
+def can_answer() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty()
+
+
 async def _made(
     options: MigrateOptions, migration: MigrationOptions, access: Access, path: Path, console: Console
 ) -> Plan:
@@ -89,7 +94,7 @@ async def _made(
 
 def _migrate(options: MigrateOptions, migration: MigrationOptions, access: Access, console: Console) -> int:
     """Makes a plan, shows it, asks, carries it out, and removes it once all is done."""
-    if not options.yes and not sys.stdin.isatty():
+    if not options.yes and not can_answer():
         raise CommandError(
             "migrate asks before it begins; where nobody can answer, give --yes, or make a --plan first"
         )

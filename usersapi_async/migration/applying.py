@@ -98,9 +98,12 @@ class Application:
         """The payload of a row. Raises `PayloadError` for one that is not to be touched."""
         verdict = self._sides.verdict_on(step.clogin_id)
         if step.work == "leave":
-            raise PayloadError([f"{step.why} @ clogin_id"])
+            raise PayloadError(
+                fault if " @ " in fault else f"{fault} @ $.clogin_id"
+                for fault in (step.why or "").split("; ")
+            )
         if verdict is not None and verdict not in self._despite:
-            raise PayloadError([f"{verdict} @ clogin_id"])
+            raise PayloadError([f"{verdict} @ $.clogin_id"])
         if step.waits and step.parent is not None and self._sides.verdict_on(step.parent) == DONE:
             # No row creates the parent.
             step = attrs.evolve(step, waits=False)

@@ -29,6 +29,8 @@ Existing: TypeAlias = Literal["skip", "update"]
 
 _FORMAT = "usersapi migration plan"
 _VERSION = 1
+_END = b'{"end":'
+"""Only the last line begins so."""
 _COUNTERS = ("works", "why", "left_out", "filled")
 WORKS: tuple[Work, ...] = ("create", "update", "skip", "leave")
 
@@ -167,11 +169,8 @@ class Plan:
         """Each step with the place in the file where its line begins."""
         with self.path.open("rb") as file:
             place = len(file.readline())
-            for line in file:
-                content = json.loads(line)
-                if "end" in content:
-                    return
-                yield place, Step(**content)
+            while not (line := file.readline()).startswith(_END):
+                yield place, Step(**json.loads(line))
                 place += len(line)
 
     def steps_at(self) -> Callable[[int], Step]:
@@ -195,8 +194,8 @@ def _checked(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if head["format"] != _FORMAT or head["version"] != _VERSION:
             raise PlanError("not a plan that this version can read")
         for line in file:
-            # Only the end begins so, and it need not be the last line of a file that was tampered with.
-            if line.startswith(b'{"end":'):
+            # It need not be the last line of a file that somebody changed.
+            if line.startswith(_END):
                 end: dict[str, Any] = json.loads(line)
                 if end["end"] != digest.hexdigest() or file.readline():
                     raise PlanError("it was changed after it was made; make a new one")
