@@ -112,6 +112,19 @@ def test_commands_run_as_they_stand(
     assert "Lisa" in (tmp_path / "users.csv").read_text("utf-8")
 
 
+def test_a_migration_runs_as_it_stands(
+    environment: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan, a canary, the rest and a comparison: all well, and everybody is there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text(_fenced("csv", "parent_id"))
+    commands = ["$ usersapi import people.csv --key id --parent parent_id"]
+    for line in commands + _fenced("console", "usersapi migrate").splitlines():
+        done = CliRunner().invoke(app, shlex.split(line)[2:])
+        assert done.exit_code == 0, done.output
+    assert len(environment.users_in(environment.other_group_id)) == 3
+
+
 def test_a_mapping_as_it_is_shown(
     environment: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def announce(emulator: Emulator) -> None:
         "USERSAPI_GROUP": emulator.group_id,
     }
     typer.echo(f"The emulator listens at {emulator.base_url} until Ctrl-C.")
-    typer.echo(f"Group id: {emulator.group_id}")
+    typer.echo(f"Group id: {emulator.group_id}; another one of the organisation: {emulator.other_group_id}")
     typer.echo(f"Counts:   {_state_url(emulator)}")
     typer.echo("\nFor the shell that is to use it:")
     for name, value in variables.items():
@@ -76,6 +76,7 @@ def announce_as_json(emulator: Emulator) -> None:
         "base_url": emulator.base_url,
         "state_url": _state_url(emulator),
         "group_id": emulator.group_id,
+        "other_group_id": emulator.other_group_id,
         "credentials": emulator.credentials,
     }
     typer.echo(json.dumps(place))

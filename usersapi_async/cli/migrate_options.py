@@ -115,7 +115,7 @@ def migrate(
     from .migrate_command import run_migrate
     from .migrate_request import MigrateOptions, Mode
 
-    with errors_in_one_line():
+    with errors_in_one_line(as_json=as_json):
         mode = Mode.of(plan=plan, apply=apply, verify=verify)
         code = run_migrate(
             MigrateOptions(
