@@ -45,6 +45,14 @@ def test_a_number_is_no_pace() -> None:
     assert (limiter.most, limiter.pace) == (7, Pace(limit=7))
 
 
+async def test_a_rate_is_handed_on() -> None:
+    """A rate that the server was found to bound is kept from the beginning on, whatever the limit."""
+    limiter = Limiter(concurrency=Pace(limit=40, rate=12.5), clock=ManualClock())
+    assert (limiter.limit, limiter.rate, limiter.pace) == (40, 12.5, Pace(limit=40, rate=12.5))
+    with pytest.raises(ConfigurationError, match=r"^rate: expected a positive number"):
+        Pace(limit=4, rate=0)
+
+
 @pytest.mark.parametrize("limit", [0, -1, 2.5, True, None, "20"])
 def test_what_is_no_pace(limit: Any) -> None:
     """What can't be right names its argument."""

@@ -25,6 +25,7 @@ _PLACE = {
     "base_url": "http://127.0.0.1:1/",
     "state_url": "http://127.0.0.1:1/state",
     "group_id": 1,
+    "other_group_id": 2,
     "credentials": {"api_id": 1, "api_user": "a", "api_token": "b"},
 }
 

@@ -24,11 +24,13 @@ class EmulatorProcessError(UsersApiError):
 
 @attrs.frozen(kw_only=True)
 class EmulatorPlace:
-    """Where an emulator is, and what it accepts; ``state_url`` shows its own counts."""
+    """Where an emulator is, and what it accepts; ``state_url`` shows its own counts, and
+    ``other_group_id`` is another group of the same organisation."""
 
     base_url: str
     state_url: str
     group_id: int
+    other_group_id: int
     credentials: Credentials
 
 
