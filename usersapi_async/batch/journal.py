@@ -173,19 +173,18 @@ class Journal:
         else:
             self._under_way.discard(key)
         self._changes.written[key] = columns
-        if self._flushing is None:
-            self._begin_flushing()
+        self._begin_flushing()
 
     async def _flushed(self) -> Known:
         """What is known of all that was asked for, once all that was changed by now is durable."""
         waiter: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
-        if self._flushing is None:
-            self._begin_flushing()
+        self._begin_flushing()
         return await waiter
 
     def _begin_flushing(self) -> None:
-        self._flushing = asyncio.ensure_future(self._flush())
+        if self._flushing is None:
+            self._flushing = asyncio.ensure_future(self._flush())
 
     async def _flush(self) -> None:
         """Writes all that is pending, and what comes up meanwhile together."""

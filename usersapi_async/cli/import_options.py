@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
@@ -120,7 +119,7 @@ def import_people(
                     marker_field=marker_field,
                     max_errors=max_errors,
                     limit=limit,
-                    until=opt.seconds_until(until, dt.datetime.now()),  # noqa: DTZ005 (what the clock shows)
+                    until=opt.seconds_from_now(until),
                     as_json=as_json,
                 ),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 from pathlib import Path
 from typing import Annotated
@@ -151,7 +150,7 @@ def migrate(
                     reconcile=reconcile,
                     max_errors=max_errors,
                     limit=limit,
-                    until=opt.seconds_until(until, dt.datetime.now()),  # noqa: DTZ005 (what the clock shows)
+                    until=opt.seconds_from_now(until),
                     as_json=as_json,
                 ),
             )

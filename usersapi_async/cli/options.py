@@ -147,6 +147,11 @@ def rate_of(text: str | None) -> RateLimit | None:
         ) from None
 
 
+def seconds_from_now(text: str | None) -> float | None:
+    """`seconds_until` that time from what the clock shows now."""
+    return seconds_until(text, dt.datetime.now())  # noqa: DTZ005 (what the clock shows)
+
+
 def seconds_until(text: str | None, now: dt.datetime) -> float | None:
     """From `now`, a local time, to the next time that the clock shows ``HH:MM``."""
     if text is None:
