@@ -41,6 +41,8 @@ async def test_what_it_prints_can_be_used(tmp_path: Path) -> None:
         )
         async with session as users:
             await users.check()
+            other = next(int(line.split()[-1]) for line in lines if line.startswith("Another group"))
+            await users.check(group_id=other)
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=LIMIT)
     assert (process.returncode, complaints) == (0, "")

@@ -63,7 +63,8 @@ def announce(emulator: Emulator) -> None:
         "USERSAPI_GROUP": emulator.group_id,
     }
     typer.echo(f"The emulator listens at {emulator.base_url} until Ctrl-C.")
-    typer.echo(f"Group id: {emulator.group_id}; another one of the organisation: {emulator.other_group_id}")
+    typer.echo(f"Group id: {emulator.group_id}")
+    typer.echo(f"Another group of the organisation, to migrate to: {emulator.other_group_id}")
     typer.echo(f"Counts:   {_state_url(emulator)}")
     typer.echo("\nFor the shell that is to use it:")
     for name, value in variables.items():
