@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from usersapi_async import Credentials, UsersSession
+
+from .migrations import Place
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,3 +33,20 @@ def service(usersapi_emulator: Emulator, here: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("USERSAPI_GROUP", str(usersapi_emulator.group_id))
     monkeypatch.setenv("USERSAPI_BASE_URL", usersapi_emulator.base_url)
     return usersapi_emulator
+
+
+@pytest.fixture
+async def place(service: Emulator, here: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Three families in one group of the service, and nobody in the other."""
+    # A migration works on the groups that its options name.
+    monkeypatch.delenv("USERSAPI_GROUP")
+    async with UsersSession(
+        Credentials(**service.credentials), group_id=service.group_id, base_url=service.base_url
+    ) as users:
+        for number in range(3):
+            doc = {"first_name": f"P{number}", "phone": "1"}
+            parent = await users.create(doc, disable_email_sending=True)
+            await users.create_child(
+                parent.clogin_id, {"first_name": f"C{number}"}, disable_email_sending=True
+            )
+    return Place(service, here)

@@ -9,51 +9,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import attrs
-import pytest
-from typer.testing import CliRunner, Result
-
-from usersapi_async import Credentials, UsersSession, read_results
-from usersapi_async.cli.app import app
+from usersapi_async import read_results
 from usersapi_async.emulator import Fault
 
 from .support import LIMIT, USERSAPI, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from usersapi_async.emulator import Emulator
+    import pytest
 
-
-@attrs.frozen
-class Place:
-    """An emulator with people, and a folder in which the command runs."""
-
-    emulator: Emulator
-    folder: Path
-
-    def run(self, *arguments: str, answer: str | None = None) -> Result:
-        """Runs the command on both groups."""
-        return CliRunner().invoke(app, ["migrate", *arguments], input=answer, env={"COLUMNS": "200"})
-
-    @property
-    def groups(self) -> list[str]:
-        """The options that name both."""
-        return [
-            f"--from-group={self.emulator.group_id}",
-            f"--to-group={self.emulator.other_group_id}",
-        ]
-
-    @property
-    def target(self) -> set[int]:
-        """Who has arrived."""
-        return set(self.emulator.users_in(self.emulator.other_group_id))
-
-    @property
-    def files(self) -> set[str]:
-        """What lies in the folder."""
-        return {file.name for file in self.folder.iterdir()}
+    from .migrations import Place
 
 
 @contextmanager
@@ -62,29 +28,6 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr("usersapi_async.cli.migrate_command.can_answer", lambda: True)
         yield
-
-
-@pytest.fixture
-async def place(usersapi_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Three families, and the environment that names the service."""
-    credentials = usersapi_emulator.credentials
-    monkeypatch.setenv("USERSAPI_ID", str(credentials["api_id"]))
-    monkeypatch.setenv("USERSAPI_USER", credentials["api_user"])
-    monkeypatch.setenv("USERSAPI_TOKEN", credentials["api_token"])
-    monkeypatch.setenv("USERSAPI_BASE_URL", usersapi_emulator.base_url)
-    monkeypatch.delenv("USERSAPI_GROUP", raising=False)
-    monkeypatch.chdir(tmp_path)
-    async with UsersSession(
-        Credentials(**credentials), group_id=usersapi_emulator.group_id, base_url=usersapi_emulator.base_url
-    ) as users:
-        for number in range(3):
-            parent = await users.create(
-                {"first_name": f"P{number}", "phone": "1"}, disable_email_sending=True
-            )
-            await users.create_child(
-                parent.clogin_id, {"first_name": f"C{number}"}, disable_email_sending=True
-            )
-    return Place(usersapi_emulator, tmp_path)
 
 
 def test_a_plan_is_shown_and_sends_nothing(place: Place) -> None:
@@ -286,36 +229,6 @@ class _Always:
 
     def __set__(self, *_: object) -> None:
         """Nothing."""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--from-group=1"], "Give --from-group and --to-group"),
-        (["--from-group=1", "--to-group=1", "--verify"], "two groups"),
-        (["--from-group=1", "--to-group=2"], "give --yes, or make a --plan first"),
-        (["--plan=a", "--apply=b"], "--plan and --apply: give one of them"),
-        (["--from-group=1", "--to-group=2", "--yes", "--resume"], "give it as --apply FILE"),
-        (["--from-group=1", "--to-group=2", "--yes", "--despite-changes"], "goes with --apply"),
-        (["--from-group=100555001", "--to-group=100909073", "--verify"], "group 100555001: "),
-        (["--from-group=100909073", "--to-group=100555001", "--plan=p"], "group 100555001: "),
-        (["--apply=p", "--existing=update", "--send-emails"], "--existing, --send-emails: with --apply"),
-        (["--apply=nothing"], "plan nothing: "),
-    ],
-)
-def test_what_cannot_be_right(place: Place, arguments: list[str], words: str) -> None:
-    """Is told in one line, with exit code 2, before anything is sent."""
-    done = place.run(*arguments)
-    assert (done.exit_code, done.stdout.count("Traceback")) == (2, 0), done.output
-    assert words in done.stderr
-    assert not place.target
-
-
-def test_a_plan_is_for_its_groups(place: Place) -> None:
-    """Other ones than the plan's are a mistake."""
-    place.run(*place.groups, "--plan", "plan.jsonl")
-    done = place.run("--apply", "plan.jsonl", "--to-group", "5")
-    assert (done.exit_code, "the plan is for group" in done.stderr) == (2, True)
 
 
 def test_killed_and_resumed(place: Place) -> None:
